@@ -12,6 +12,8 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ import orjson
 import redis
 import websockets
 
-from bench import gateway_reading
+from bench import gateway_reading, gateway_start
 from bench.end_to_end import cpu_seconds, percentiles, quote
 from fillstream import Client
 from fillstream.libs.common.messages.topology import Topology
@@ -51,14 +53,15 @@ def run(quick: bool) -> dict[str, Any]:
             quote(redis.Redis.from_url(stack.redis_url))
             time.sleep(1.0)  # the journal tells of it within 250 ms
             url = stack.url("gateway")
-            count = 100 if quick else 1_000
+            calls = 100 if quick else 1_000
             return {
-                "latency": [_latency(stack, url, count) for _ in range(3)],
-                "single": asyncio.run(_single(stack, url, 10 * count)),
+                "latency": [_latency(stack, url, calls) for _ in range(3)],
+                "single": asyncio.run(_single(stack, url, 10 * calls)),
                 "batch": _batch(stack, url, 1 if quick else 10),
                 "readers": asyncio.run(_readers(stack, url, 20 if quick else 200, 2.0 if quick else 10.0)),
                 "state": _state(stack, 20_000 if quick else 100_000),
                 "reading": gateway_reading.run(stack.redis_url, 300 if quick else 3_000),
+                "start": gateway_start.run(stack.redis_url, _again(_of_orders(stack)), 20_000 if quick else 1_000_000),
             }
 
 
@@ -165,23 +168,34 @@ async def _readers(stack: LocalStack, url: str, count: int, seconds: float) -> d
     }
 
 
-def _state(stack: LocalStack, most: int) -> dict[str, Any]:
-    """Fold the journal of this very run, again and again as other orders, as a gateway does at its start."""
+def _of_orders(stack: LocalStack) -> list[dict[str, Any]]:
+    """Return what the journal of this very run says of orders."""
     server = redis.Redis.from_url(stack.redis_url)
     entries: Any = server.xrange(T.events(0))
     told = [orjson.loads(fields[b"data"]) for _, fields in entries if b"data" in fields]
-    of_orders = [each for each in told if each.get("order_id") and "ord_status" in each]
-    per_order = len(of_orders) / len({each["order_id"] for each in of_orders})
-    rounds = max(1, round(most / len({each["order_id"] for each in of_orders})))
-    documents, seq = [], 0
-    for number in range(rounds):
+    return [each for each in told if each.get("order_id") and "ord_status" in each]
+
+
+def _again(of_orders: list[dict[str, Any]]) -> Iterator[dict[bytes, bytes]]:
+    """Yield these events, again and again as other orders', without an end."""
+    seq = 0
+    for number in count():
         for each in of_orders:
             seq += 1
-            renamed = {**each, "order_id": f"{number}{each['order_id']}", "seq": seq}
+            head = {"type": each["type"], "v": each["v"], "seq": seq}
+            renamed = {**head, **each, "order_id": f"{number}{each['order_id']}", "seq": seq}
             renamed["client_order_id"] = f"{number}-{each['client_order_id']}"
             if "exec_id" in renamed:
                 renamed["exec_id"] = f"{number}-{renamed['exec_id']}"
-            documents.append({b"data": orjson.dumps(renamed)})
+            yield {b"data": orjson.dumps(renamed)}
+
+
+def _state(stack: LocalStack, most: int) -> dict[str, Any]:
+    """Fold the journal of this very run, again and again as other orders, as a gateway does at its start."""
+    of_orders = _of_orders(stack)
+    orders_told = len({each["order_id"] for each in of_orders})
+    per_order = len(of_orders) / orders_told
+    documents = [*islice(_again(of_orders), max(1, round(most / orders_told)) * len(of_orders))]
     gc.collect()
     before = _resident()
     desk = Desk(10**9)
