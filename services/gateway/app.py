@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import platform
 import signal
-import socket
 import sys
 import threading
 import time
@@ -182,7 +182,7 @@ def people_of(client: Any, settings: Settings, audit: Audit) -> People:
 
 def _heartbeat(settings: Settings) -> Heartbeat:
     key = settings.topology().status(STAGE)
-    instance = f"{socket.gethostname()}:{settings.service.port}"  # what it listens on may be any address
+    instance = f"{platform.node()}:{settings.service.port}"  # what it listens on may be any address
     return Heartbeat(connect_now(settings.redis_url), key, address_of(settings), instance=instance)
 
 

@@ -92,6 +92,92 @@ def test_all_that_happened_to_an_order_is_beside_it_with_its_times(desk: DeskOfP
     expect(happened.first).to_be_hidden()
 
 
+def test_an_order_with_a_bracket_is_sent_by_the_keyboard_alone(desk: DeskOfProcesses, tab: Tab) -> None:
+    tab.open("trade")
+    ticket = tab.page.get_by_role("region", name="Order ticket")
+    size = ticket.get_by_label("Size", exact=True)
+    expect(size).to_be_visible()
+    tab.page.locator("#room").focus()
+    tab.page.keyboard.press("n")
+    expect(size).to_be_focused()
+    tab.page.keyboard.type("7")
+    bracket = ticket.get_by_text("Bracket: stop loss, take profit")
+    bracket.focus()
+    tab.page.keyboard.press("Enter")
+    ticket.get_by_label("Stop loss", exact=True).focus()
+    tab.page.keyboard.type("180")
+    ticket.get_by_label("Take profit", exact=True).focus()
+    tab.page.keyboard.type("200")
+    expect(ticket.get_by_role("group", name="Preview")).to_contain_text("1,330")  # seven at the ask
+    tab.screenshot("ticket")
+    tab.page.keyboard.press("Control+Enter")
+    until(lambda: _brackets(desk) == 1, "the bracket's entry to be filled")
+    [entry] = [each for each in desk.get("/v1/orders")["orders"] if each["quantity"] == "7" and "take_profit" in each]
+    assert (entry["ord_status"], entry["stop_loss"], entry["take_profit"]) == ("Filled", "180", "200")
+    expect(tab.page.get_by_role("region", name="Working orders").get_by_text("200").first).to_be_visible()
+
+
+def _brackets(desk: DeskOfProcesses) -> int:
+    orders = desk.get("/v1/orders")["orders"]
+    return len([each for each in orders if each["ord_status"] == "Filled" and each.get("take_profit") == "200"])
+
+
+def test_a_click_on_the_ladder_trades_where_it_is_armed(desk: DeskOfProcesses, tab: Tab) -> None:
+    tab.open("trade")
+    ticket = tab.page.get_by_role("region", name="Order ticket")
+    ticket.get_by_label("Size", exact=True).fill("3")
+    tab.page.get_by_role("switch", name="One-click orders").click()
+    ladder = tab.page.get_by_role("grid", name="Price ladder of AAPL at SIM")
+    ladder.locator("[role=row]").last.locator("[data-column=bid]").click(delay=20)
+    until(lambda: _resting(desk, "3") == 1, "the order to rest")
+    mine = ladder.locator("[data-column=mine-bid]").filter(has_text="3")
+    mine.first.click()
+    until(lambda: _resting(desk, "3") == 0, "the order to be canceled")
+
+
+def _resting(desk: DeskOfProcesses, quantity: str) -> int:
+    orders = desk.get("/v1/orders")["orders"]
+    return len([each for each in orders if each["ord_status"] == "New" and each["quantity"] == quantity])
+
+
+def test_an_order_that_waits_for_a_person_is_approved(desk: DeskOfProcesses, tab: Tab) -> None:
+    tab.open("approvals")
+    waits = desk.send(symbol="AAPL", side="BUY", quantity="4", account="checked")
+    order_id = str(waits["order"]["order_id"])
+    links = tab.page.get_by_role("navigation", name="Rooms")
+    expect(links.get_by_role("link", name="Approvals")).to_contain_text("1")
+    tab.page.get_by_role("button", name=f"Approve order {order_id}").click()
+    dialog = tab.page.get_by_role("dialog")
+    dialog.get_by_label("Why", exact=False).last.fill("seen")
+    dialog.get_by_role("button", name="Approve").click()
+    until(lambda: order(desk, order_id)["ord_status"] == "Filled", "the order to be filled")
+
+
+def test_positions_show_what_they_make_and_are_closed(desk: DeskOfProcesses, tab: Tab) -> None:
+    desk.send(symbol="MSFT", side="BUY", quantity="100")
+    tab.open("positions")
+    row = tab.row("MSFT")
+    expect(row).to_contain_text("420.02")
+    desk.market.quote("MSFT", "421.98", "422.02")
+    expect(row).to_contain_text("198.00")  # 100 at the mid of 422, bought at 420.02
+    tab.page.get_by_role("button", name="Close MSFT").click()
+    tab.page.get_by_role("dialog").get_by_role("button", name="Close it").click()
+    until(lambda: desk.get("/v1/positions/MSFT?flat=true")["position"]["position"] == "0", "MSFT to be flat")
+    expect(row).to_be_hidden()
+
+
+def test_a_target_is_set_and_reached(desk: DeskOfProcesses, tab: Tab) -> None:
+    tab.open("targets")
+    tab.page.get_by_role("button", name="Set a target…").click()
+    dialog = tab.page.get_by_role("dialog")
+    dialog.get_by_label("Symbol", exact=True).select_option("MSFT")
+    dialog.get_by_label("How much").fill("12")
+    dialog.get_by_role("button", name="Go for it").click()
+    until(lambda: desk.get("/v1/positions/MSFT?flat=true").get("position", {}).get("position") == "12", "12 to be held")
+    tab.page.get_by_label("ended ones, too").first.check()
+    expect(tab.row("MSFT", "12")).to_be_visible()
+
+
 # ----------------------------------------------------------------------------------------------- trading, and stopping
 
 
@@ -117,19 +203,6 @@ def test_the_kill_switch_wants_a_word_and_shows_what_the_server_says(desk: DeskO
     tab.page.get_by_role("dialog").get_by_role("button", name="Resume").click()
     expect(badge).to_have_text("ACTIVE")
     assert desk.get("/v1/trading_state")["desk"] == "ACTIVE"
-
-
-def test_positions_show_what_they_make_and_are_closed(desk: DeskOfProcesses, tab: Tab) -> None:
-    desk.send(symbol="MSFT", side="BUY", quantity="100")
-    tab.open("positions")
-    row = tab.row("MSFT")
-    expect(row).to_contain_text("420.02")
-    desk.market.quote("MSFT", "421.98", "422.02")
-    expect(row).to_contain_text("198.00")  # 100 at the mid of 422, bought at 420.02
-    tab.page.get_by_role("button", name="Close MSFT").click()
-    tab.page.get_by_role("dialog").get_by_role("button", name="Close it").click()
-    until(lambda: desk.get("/v1/positions/MSFT?flat=true")["position"]["position"] == "0", "MSFT to be flat")
-    expect(row).to_be_hidden()
 
 
 # ----------------------------------------------------------------------------------------------------- losing contact

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from fillstream.services.gateway.web.files import CONTRACT, files
 from tests.support.deploy.files import CONFIG_FILES, ROOT
 from tests.support.interpreters import PYTHONS, environment, found, pip, run
 
@@ -54,6 +55,8 @@ def test_it_claims_one_name_and_carries_what_a_desk_is_told(wheel: Path) -> None
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == {"fillstream"}
     assert {f"fillstream/config/{name}" for name in CONFIG_FILES} <= set(names)
+    page = "fillstream/services/gateway/web/page"
+    assert {f"{page}/{name}" for name in files() if name != CONTRACT} | {f"{page}/vendor/vendor.json"} <= set(names)
     assert not [name for name in names if "/tests/" in name or "/bench/" in name or name.endswith("Kustomization")]
 
 

@@ -35,14 +35,17 @@ export const column = {
   }),
 };
 
+const SETTLE_MS = 500;
+
 /**
  * Make a grid in an element.
  *
  * `columns`: AG Grid's; `key(row)`: what a row goes by; `label`: what it is, for who hears it; `opened(row)`: Enter or a
- * double click on a row; `sort`: `[field, "asc" | "desc"]`; `menu`: called with a row and a key for keys that act on it.
+ * double click on a row; `sort`: `[field, "asc" | "desc"]`; `keys`: what a key does to the row it is pressed on;
+ * `keeps(row)`: whether a row is shown, `keepsAll()`: whether all are now; `lasting`: columns whose values stay as they are.
  * Returns `{put(rows, isAll), remove(keys), filter(text), focus(), selected(), end(), api}`.
  */
-export function grid(box, { columns, key, label, opened, chosen, sort, keys = {}, empty = "nothing here", quick, keeps }) {
+export function grid(box, { columns, key, label, opened, chosen, sort, keys = {}, empty = "nothing here", quick, keeps, keepsAll = () => false, lasting = [] }) {
   box.classList.add("grid");
   const known = new Map();
   const api = agGrid.createGrid(box, {
@@ -51,7 +54,7 @@ export function grid(box, { columns, key, label, opened, chosen, sort, keys = {}
     rowSelection: { mode: "singleRow", checkboxes: false, enableClickSelection: true },
     asyncTransactionWaitMillis: 50, animateRows: false, suppressCellFocus: false, suppressScrollOnNewData: true,
     overlayNoRowsTemplate: `<span></span>`, ensureDomOrder: true, maintainColumnOrder: true,
-    isExternalFilterPresent: () => Boolean(keeps), doesExternalFilterPass: ({ data }) => keeps(data),
+    isExternalFilterPresent: () => Boolean(keeps) && !keepsAll(), doesExternalFilterPass: ({ data }) => keeps(data),
     onRowDoubleClicked: ({ data }) => opened?.(data),
     onSelectionChanged: ({ api: of }) => chosen?.(of.getSelectedRows()[0] ?? null),
     onCellFocused: ({ rowIndex, api: of }) => of.getDisplayedRowAtIndex(rowIndex)?.setSelected(true, true),
@@ -76,6 +79,15 @@ export function grid(box, { columns, key, label, opened, chosen, sort, keys = {}
   reach(true);
   if (quick) api.setGridOption("quickFilterText", quick);
 
+  let settling = null;
+  const moves = () => api.isAnyFilterPresent() || api.getColumnState().some((each) => each.sort && !lasting.includes(each.colId));
+  function settle() {
+    settling ??= setTimeout(() => {
+      settling = null;
+      if (!api.isDestroyed() && moves()) api.onFilterChanged(); // which sorts, too
+    }, SETTLE_MS);
+  }
+
   return {
     api,
     put(rows, isAll = false) {
@@ -91,7 +103,15 @@ export function grid(box, { columns, key, label, opened, chosen, sort, keys = {}
         (known.has(key(row)) ? update : add).push(row);
         known.set(key(row), row);
       }
-      if (add.length || update.length) api.applyTransactionAsync({ add, update });
+      // A row that is there is changed in its place, which costs nothing where it is not in sight; places are looked at
+      // now and then, for to sort and filter all rows takes as long as many pictures.
+      const late = update.filter((row) => {
+        const node = api.getRowNode(key(row));
+        node?.updateData(row);
+        return !node;
+      });
+      if (add.length || late.length) api.applyTransactionAsync({ add, update: late });
+      if (update.length > late.length) settle();
     },
     remove(gone) {
       const rows = gone.map((each) => known.get(each)).filter(Boolean);
@@ -105,6 +125,9 @@ export function grid(box, { columns, key, label, opened, chosen, sort, keys = {}
       const at = api.getFocusedCell()?.rowIndex ?? 0;
       if (api.getDisplayedRowCount() > 0) api.setFocusedCell(at, api.getAllDisplayedColumns()[0]);
     },
-    end: () => api.destroy(),
+    end() {
+      clearTimeout(settling);
+      api.destroy();
+    },
   };
 }

@@ -5,7 +5,7 @@ import { choice, el, panel, toast } from "../dom.js";
 import { column, grid } from "../grid.js";
 import { compare } from "../numbers.js";
 import { use } from "../tables.js";
-import { isChosen, onChoice } from "../shell/chosen.js";
+import { account, isChosen, onChoice } from "../shell/chosen.js";
 import { onKey } from "../shell/keys.js";
 import { amend, cancel, cancelAll, isOpen } from "./order_actions.js";
 import { orderPanel } from "./order_panel.js";
@@ -51,10 +51,11 @@ function actions() {
 }
 
 /** Return a grid of orders in a box, kept up to date: `keeps(row)` says which, `columns` what of them. */
-export function blotter(box, { keeps = () => true, opened, label = "Orders", columns = orderColumns(true) }) {
+export function blotter(box, { keeps = () => true, keepsAll = () => false, opened, label = "Orders", columns = orderColumns(true) }) {
   const made = grid(box, {
     columns, key: (row) => row.order_id, label, sort: ["received_time", "desc"],
-    keeps: (row) => isChosen(row) && keeps(row), opened, keys: { c: (row) => isOpen(row) && cancel(row), a: (row) => isOpen(row) && amend(row) },
+    lasting: ["order_id", "received_time", "account", "symbol", "side", "order_type", "client_order_id", "strategy"],
+    keeps: (row) => isChosen(row) && keeps(row), keepsAll: () => account() === "" && keepsAll(), opened, keys: { c: (row) => isOpen(row) && cancel(row), a: (row) => isOpen(row) && amend(row) },
   });
   const rows = use("orders", (changed, isAll) => made.put(changed, isAll));
   const end = onChoice(() => made.refilter());
@@ -80,7 +81,7 @@ export const orders = {
     list.body.replaceWith(gridBox);
     const side = orderPanel(() => { location.hash = "/orders"; made.focus(); });
     box.append(el("div", { class: "beside" }, list, side.element));
-    const made = blotter(gridBox, { keeps: (row) => KEEPS[which](row), opened: (row) => { location.hash = `/orders/${row.order_id}`; } });
+    const made = blotter(gridBox, { keeps: (row) => KEEPS[which](row), keepsAll: () => which === "all", opened: (row) => { location.hash = `/orders/${row.order_id}`; } });
     const ends = [onKey("/", "find", () => find.focus()), onKey("Escape", "close what is open", () => { location.hash = "/orders"; }), onKey("j", "to the table", () => made.focus())];
     let cursor = null;
     async function more() {

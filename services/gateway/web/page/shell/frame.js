@@ -74,14 +74,20 @@ export function frame(app, rooms) {
   addEventListener("hashchange", go);
   ends.push(() => removeEventListener("hashchange", go), () => end?.());
 
-  const waiting = may("orders:read") ? use("orders", () => {
+  // Counted as orders change, not anew each time: there may be many.
+  const waits = new Set();
+  const waiting = may("orders:read") ? use("orders", (changed, isAll) => {
+    if (isAll) waits.clear();
+    for (const row of changed) {
+      if (row.approval_time && row.ord_status === "Suspended") waits.add(row.order_id);
+      else waits.delete(row.order_id);
+    }
     const to = links.get("approvals");
     if (!to) return;
-    const count = waiting.rows().filter((row) => row.approval_time && row.ord_status === "Suspended").length;
     const mark = to.querySelector(".count");
-    if (count === 0) mark?.remove();
-    else if (mark) mark.textContent = count;
-    else to.insertBefore(el("span", { class: "count" }, String(count)), to.lastElementChild);
+    if (waits.size === 0) mark?.remove();
+    else if (mark) mark.textContent = waits.size;
+    else to.insertBefore(el("span", { class: "count" }, String(waits.size)), to.lastElementChild);
   }) : null;
   ends.push(() => waiting?.end());
 
