@@ -96,6 +96,10 @@ def states(client: redis.Redis, topology: Topology, present: Collection[str] = (
 def _instances(raw: Any, topology: Topology, place: Place, now_ms: int) -> list[StageState]:
     """Return the state of each of a door's processes, which share a hash; which is which is in their notes."""
     told = statuses_in(raw.hgetall(topology.status(place.program.name)))
+    told = {name: said for name, said in told.items() if said.get("state") != "stopped"}
+    own = told.get("")
+    if own is not None and len(told) > 1 and now_ms - (_int(own, "at_ms") or 0) > SILENT_MS:
+        del told[""]  # of a release before there were several, which others have come after
     return [
         replace(_as_told(raw, topology, place, now_ms, said), note=said.get("note") or name or None)
         for name, said in sorted(told.items())

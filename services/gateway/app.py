@@ -24,7 +24,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -34,7 +34,7 @@ from fillstream.libs.common.process.app import address_of, refuse, settings_or_e
 from fillstream.libs.common.process.settings import Settings, SettingsError
 from fillstream.libs.common.process.settings.gateway import span_ms
 from fillstream.libs.common.runtime.continuity import TopologyDiffers
-from fillstream.libs.common.runtime.exit_codes import EXIT_CRASHED
+from fillstream.libs.common.runtime.exit_codes import EXIT_CRASHED, EXIT_SETTINGS
 from fillstream.libs.common.runtime.heartbeat import Heartbeat, forget_silent
 from fillstream.libs.common.runtime.log import connect as connect_now
 from fillstream.libs.common.runtime.look import read_marker
@@ -120,6 +120,7 @@ class Gateway:
         waiting = Waiting(state)
         self.reading.after_batch.append(waiting.settle)
         self.hub = Hub(state, self.metrics)
+        self.hub.is_live = lambda: self.reading.is_ready and not self.reading.waits_for
         self.replay = Replay(self.client, topology, state)
         self.asking = Asking(topology, state, self.reading, Sending(self.client), waiting)
         self.keeping = keeping
@@ -145,7 +146,7 @@ class Gateway:
             tasks.append(asyncio.create_task(self.keys.run()))
         if self.people is not None:
             await self.people.hashing.warm()
-            await self.people.sessions.load()
+            await self._load_people()
             tasks.append(asyncio.create_task(self.people.sessions.run()))
         if self.keeping:
             tasks.append(asyncio.create_task(self.keeping.run(self.desk)))
@@ -162,6 +163,14 @@ class Gateway:
         await self.telling.tell("stopped")
         await self.client.aclose()
         await self.behind.analytics.close()
+
+    async def _load_people(self) -> None:
+        assert self.people is not None
+        try:
+            await self.people.sessions.load()
+        except NoPermissionError as error:
+            logger.critical("gateway ends: its user of Redis may not know people; make users.acl anew: %s", error)
+            os._exit(EXIT_SETTINGS)
 
     def _end(self, task: asyncio.Task[None]) -> None:
         """End the process where a task has met an error that it does not know: a supervisor starts it again."""

@@ -123,6 +123,7 @@ class Earlier:
         self._desk_id = desk_id
         self._patience_s = patience_s
         self._told = 0.0
+        self._deadline: float | None = None
         kinds = [kind for kind in DOORS["gateway"].reads if kind in ASKED and not KINDS[kind].lossy]
         self._names = [name for kind in kinds for name in topology.names(kind)]
         self._done: set[str] = set()  # of which nothing more is to be had
@@ -268,7 +269,7 @@ class Earlier:
         Raises:
             NotThere: it does not answer, refuses, or has another desk's.
         """
-        deadline, again_s = time.monotonic() + self._patience_s, FIRST_AGAIN_S
+        again_s = FIRST_AGAIN_S
         while True:
             try:
                 answer = await self._ask("GET", "/messages", params=params)
@@ -276,11 +277,14 @@ class Earlier:
                 why = f"analytics does not answer: {error}"
             else:
                 if answer.status_code == 200:
+                    self._deadline = None
                     return self._rows(answer.content)
                 why = f"analytics answers with {answer.status_code}: {answer.text[:200]}"
                 if answer.status_code not in BUSY:
                     raise NotThere(why)
-            if time.monotonic() + again_s > deadline:
+            if self._deadline is None:  # one for all streams: what is away is not waited for again and again
+                self._deadline = time.monotonic() + self._patience_s
+            if time.monotonic() + again_s > self._deadline:
                 raise NotThere(why)
             self._say(f"what was trimmed of {params['stream']} is not read yet: {why}")
             await asyncio.sleep(again_s)
@@ -288,7 +292,10 @@ class Earlier:
 
     def _rows(self, body: bytes) -> Sequence[tuple[str, bytes]]:
         head, *lines = body.rstrip(b"\n").split(b"\n")
-        desk = orjson.loads(head)["desk"]
+        try:
+            desk = orjson.loads(head)["desk"]
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            raise NotThere(f"what answers there is no analytics: {body[:80]!r}") from None
         if self._desk_id and desk and desk != self._desk_id:
             raise NotThere(f"analytics has the desk {desk}, and this one is {self._desk_id}")
         return [*_pairs(lines)]

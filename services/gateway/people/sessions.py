@@ -28,6 +28,8 @@ EVERY_S: Final = 1.0
 """How old what is known of people gets."""
 MOST: Final = 20
 """Sessions of a person; another one ends that which was not used for longest."""
+BEGUN_S: Final = 2.0
+"""For so long a session that began here counts, whatever a reading says that may have begun before it."""
 REMEMBERED_S: Final = 10.0
 """So long an end is remembered here: what was read from Redis at that moment may not have it yet."""
 
@@ -52,6 +54,8 @@ class LiveSessions:
         self._used: dict[str, int] = {}
         self._untold: dict[str, int] = {}
         self._ended: dict[str, float] = {}
+        self._owed: set[str] = set()  # ended here; whether the server knows is not known
+        self._begun: dict[str, tuple[Session, float]] = {}
         self._over: set[str] = set()
         self._dying: set[str] = set()
         self._unused: set[str] = set()
@@ -119,6 +123,7 @@ class LiveSessions:
         await self._client.hset(self._topology.sessions, session_id, session.dump())
         self._users[user.name], self._marks[user.name] = user, mark
         self._sessions[session_id] = session
+        self._begun[session_id] = session, time.monotonic()
         return secret
 
     async def end(self, session_id: str) -> None:
@@ -128,7 +133,9 @@ class LiveSessions:
             redis.exceptions.RedisError: nobody knows whether the server took it; it is over here.
         """
         self._ended[session_id] = time.monotonic()
+        self._owed.add(session_id)  # until the server has taken it, it is tried again
         await self._client.hdel(self._topology.sessions, session_id)
+        self._owed.discard(session_id)
         self._sessions.pop(session_id, None)
 
     async def go_on(self, session_id: str, mark: str) -> None:
@@ -141,7 +148,9 @@ class LiveSessions:
         Raises:
             redis.exceptions.RedisError: the server did not take it.
         """
-        session = self._sessions[session_id]
+        session = self._sessions.get(session_id)
+        if session is None:
+            return  # it was ended meanwhile
         self._marks[session.user] = mark
         self._sessions[session_id] = after = replace(session, mark=mark)
         await self._client.hset(self._topology.sessions, session_id, after.dump())
@@ -176,7 +185,10 @@ class LiveSessions:
         self._marks = _marks(records, passwords)
         self._sessions, unreadable = load_sessions(raw)
         now_ms, now_s = _now_ms(), time.monotonic()
-        self._ended = {each: at for each, at in self._ended.items() if now_s - at < REMEMBERED_S}
+        self._begun = {each: (its, at) for each, (its, at) in self._begun.items() if now_s - at < BEGUN_S}
+        for each, (its, _) in self._begun.items():
+            self._sessions.setdefault(each, its)  # what was read may be older than its beginning
+        self._ended = {each: at for each, at in self._ended.items() if now_s - at < REMEMBERED_S or each in self._owed}
         self._used = {each: max(used.get(each, 0), self._used.get(each, 0)) for each in self._sessions}
         for problem in (*problems, *unreadable):
             if problem not in self._told:
@@ -193,10 +205,11 @@ class LiveSessions:
 
         Whoever changes a password, at another gateway, may have written half of it the first time.
         """
-        over, unused = self._over & self._dying, self._unused
+        over, unused = self._over & self._dying | self._owed, self._unused
         self._dying = self._over
         if over:
             await self._client.hdel(self._topology.sessions, *over)
+            self._owed -= over
         if over | unused:
             await self._client.hdel(self._topology.sessions_used, *(over | unused))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -120,6 +120,7 @@ class Hub:
         self._metrics = metrics
         self._channels: dict[Subject, Channel] = {}
         self._readers: dict[Reader, None] = {}
+        self.is_live: Callable[[], bool] = lambda: True
         desk.listen(self.hear)
 
     def hear(self, change: Change) -> None:
@@ -185,7 +186,7 @@ class Hub:
             since_heartbeat += EVERY_S
             if since_heartbeat >= HEARTBEAT_S:
                 since_heartbeat = 0.0
-                beat = orjson.dumps({"type": "heartbeat", "as_of": self._desk.places})
+                beat = orjson.dumps({"type": "heartbeat", "live": self.is_live(), "as_of": self._desk.places})
                 for reader in self._readers:
                     if not reader.waiting:
                         reader.send(beat)

@@ -118,8 +118,8 @@ class Subject:
         account = row.get("account")
         if account is not None:
             return account in self.accounts
-        if self.topic.rows:  # a market's, or the whole desk's state
-            return "control_id" not in row
+        if self.topic.rows:  # a market's, or the whole desk's: that it is halted is everybody's to know
+            return self.topic.name == "trading_states" or "control_id" not in row
         return row["type"] in ANYBODYS or self.topic.kinds == ("market",)
 
 

@@ -92,7 +92,13 @@ async def equity(
         for (measure, of, currency), curve in curves.items()
     ]
     body = {"source": "analytics", "since": begin, "until": end, "step_ms": step, "curves": told}
-    return answer(request, {**body, "incomplete": found.incomplete})
+    cut = f"points: there are more than {MAX_SQL_ROWS}, and the last curves are cut: ask for fewer, or for one account"
+    return answer(request, {**body, "incomplete": [*found.incomplete, *([cut] if found.truncated else [])]})
+
+
+def _time(ms: int) -> str:
+    """Return milliseconds since 1970 as analytics has times: compared so, it reads what may be of them alone."""
+    return f"make_timestamp({ms * 1000})"
 
 
 def _curves(whose: str, begin: int, end: int, step: int) -> str:
@@ -101,17 +107,24 @@ def _curves(whose: str, begin: int, end: int, step: int) -> str:
     What a position made is told as a sum since it began; what it made in a step is what that sum moved by. A step's
     place is its end, the span's beginning stands for all that was before.
     """
-    at = f"least({end - 1}, {begin} + (greatest(ms - {begin}, -1) // {step} + 1) * {step})"
-    which = "CASE WHEN position_mode IS NOT NULL THEN position_id END, began_time"
+    # DuckDB's // rounds towards 0: what was before the span has a place of its own, its beginning.
+    ends = f"least({end - 1}, {begin} + ((ms - {begin}) // {step} + 1) * {step})"
+    at = f"CASE WHEN ms < {begin} THEN {begin} ELSE {ends} END"
+    which = "account, symbol, hedged, began_time"
+    inside, before = f"time >= {_time(begin)} AND time < {_time(end)}", f"time < {_time(begin)}"
     return (
-        "WITH told AS ("  # noqa: S608 - names of our own, and quoted ones
-        "SELECT account, currency, symbol, position_mode, position_id, began_time, seq, epoch_ms(time) AS ms, "
-        "realized_pnl - fees + coalesce(unrealized_pnl, 0) AS net "
+        "WITH each AS ("  # noqa: S608 - names of our own, and quoted ones
+        "SELECT account, currency, symbol, CASE WHEN position_mode IS NOT NULL THEN position_id END AS hedged, "
+        "began_time, seq, time, realized_pnl - fees + coalesce(unrealized_pnl, 0) AS net "
         "FROM position_events WHERE type IN ('PositionChanged', 'PositionMarked', 'PositionAdjusted') "
-        f"AND {whose} AND epoch_ms(time) < {end}"
+        f"AND {whose}"
+        f"), told AS (SELECT {which}, currency, seq, epoch_ms(time) AS ms, net FROM each "
+        f"WHERE {inside} AND net IS NOT NULL "
+        f"UNION ALL SELECT {which}, currency, max(seq), {begin - 1}, arg_max(net, seq) FROM each "
+        f"WHERE {before} AND net IS NOT NULL GROUP BY ALL"
         "), moved AS ("
         "SELECT currency, ms, net - coalesce(lag(net) OVER "
-        f"(PARTITION BY account, symbol, {which} ORDER BY seq), 0) AS moved FROM told"
+        f"(PARTITION BY {which} ORDER BY seq), 0) AS moved FROM told"
         f"), steps AS (SELECT currency, {at} AS upto, sum(moved) AS moved FROM moved GROUP BY ALL"
         "), pnl AS ("
         "SELECT 'net_pnl' AS measure, NULL AS account, currency, upto, "
@@ -119,8 +132,8 @@ def _curves(whose: str, begin: int, end: int, step: int) -> str:
         "), worth AS ("
         f"SELECT 'equity' AS measure, account, currency, {at} AS upto, arg_max(equity, seq) AS value "
         "FROM (SELECT *, epoch_ms(time) AS ms FROM position_events WHERE type = 'AccountMarked' "
-        f"AND {whose} AND epoch_ms(time) < {end}) WHERE equity IS NOT NULL GROUP BY ALL"
-        ") SELECT * FROM pnl UNION ALL SELECT * FROM worth ORDER BY measure, account, currency, upto"
+        f"AND {whose} AND time < {_time(end)}) WHERE equity IS NOT NULL GROUP BY ALL"
+        ") SELECT * FROM pnl UNION ALL SELECT * FROM worth ORDER BY measure DESC, account, currency, upto"
     )
 
 
@@ -137,8 +150,9 @@ async def execution(request: Request, account: str | None = None, since: Since =
     markets = await _ask(request, _executed(whose, begin, end))
     reasons = await _ask(
         request,
-        f"SELECT reason, count(*) AS orders FROM rejects WHERE {whose} AND epoch_ms(time) >= {begin} "  # noqa: S608
-        f"AND epoch_ms(time) < {end} GROUP BY ALL ORDER BY orders DESC, reason LIMIT {MOST_REASONS}",
+        f"SELECT reason, count(*) AS orders FROM rejects WHERE {whose} AND type = 'OrderRejected' "  # noqa: S608
+        f"AND time >= {_time(begin)} AND time < {_time(end)} "
+        f"GROUP BY ALL ORDER BY orders DESC, reason LIMIT {MOST_REASONS}",
     )
     body = {"source": "analytics", "since": begin, "until": end, "markets": markets.rows, "rejected": reasons.rows}
     return answer(request, {**body, "incomplete": markets.incomplete})
@@ -146,6 +160,7 @@ async def execution(request: Request, account: str | None = None, since: Since =
 
 def _executed(whose: str, begin: int, end: int) -> str:
     value = "abs(CASE WHEN i.inverse THEN f.last_qty / f.last_px ELSE f.last_qty * f.last_px END * i.multiplier)"
+    inside = f"c.time >= {_time(begin)} AND c.time < {_time(end)}"
     known = "nullif(sum(p.value) FILTER (c.{0} IS NOT NULL), 0)"
     weighted = f"CAST(sum(c.{{0}} * p.value) / {known} AS DECIMAL(18, 4)) AS {{0}}"
     spans = ", ".join(
@@ -165,6 +180,8 @@ def _executed(whose: str, begin: int, end: int) -> str:
         f"CAST(coalesce(sum(p.made), 0) / nullif(sum(p.value), 0) AS DECIMAL(9, 6)) AS maker_share, {spans} "
         "FROM costs c LEFT JOIN p USING (order_id) LEFT JOIN latency l USING (order_id) "
         "LEFT JOIN instruments i ON i.symbol = c.symbol "
-        f"WHERE c.{whose} AND epoch_ms(c.time) >= {begin} AND epoch_ms(c.time) < {end} "
+        f"WHERE {'true' if whose == 'true' else f'c.{whose}'} AND {inside} "
+        "AND c.order_id NOT IN (SELECT parent_id FROM events "
+        f"WHERE type = 'OrderReceived' AND parent_id IS NOT NULL AND time >= {_time(begin)}) "
         "GROUP BY c.symbol, c.venue ORDER BY notional DESC NULLS LAST, c.symbol, c.venue"
-    ).replace("c.true", "true")
+    )

@@ -12,12 +12,15 @@ export class Problem extends Error {
 }
 
 const AGAIN_MS = [200, 500, 1_000, 2_000, 4_000];
+/** Scopes of what is of the whole desk: of no use to who is for some accounts. */
+const WHOLE = new Set(["sql:read", "admin"]);
 let session = null;
 let onSignedOut = () => {};
 
 /** Who is here, as the gateway said: null before anybody is. */
 export const who = () => session;
-export const may = (scope) => session !== null && (session.scopes.includes(scope) || session.scopes.includes("admin"));
+export const may = (scope) => session !== null && (session.scopes.includes(scope) || session.scopes.includes("admin"))
+  && !(WHOLE.has(scope) && session.accounts.length > 0);
 
 /** Call this when a session is over. */
 export function signedOut(then) {
@@ -85,8 +88,12 @@ export const get = (path) => ask("GET", path);
 /** Ask with a body what changes nothing: once, without an id. */
 export const look = (path, body) => ask("POST", path, { body });
 
+/** Return an id of one's own; `randomUUID` is not there over plain http. */
+export const newId = () => crypto.randomUUID?.() ??
+  [...crypto.getRandomValues(new Uint8Array(16))].map((each) => each.toString(16).padStart(2, "0")).join("");
+
 /** Do something, once, whatever becomes of the answer: sent again under the same id until the outcome is known. */
-export async function act(method, path, body, id = crypto.randomUUID()) {
+export async function act(method, path, body, id = newId()) {
   for (let turn = 0; ; turn += 1) {
     try {
       return await ask(method, path, { body, headers: { "idempotency-key": id } });

@@ -91,6 +91,7 @@ export function ask(title, body, { label, act, danger = false, ready = () => tru
       dialog.close();
     } catch (error) {
       problem.textContent = error.message;
+      if (!dialog.open) toast(error.message, "bad"); // it was left while nobody knew
       look();
     }
   });

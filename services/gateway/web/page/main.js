@@ -3,7 +3,6 @@
 import { begin, signedOut, stillHere } from "./api.js";
 import { el } from "./dom.js";
 import * as stream from "./stream.js";
-import { forget } from "./tables.js";
 import { load } from "./shell/chosen.js";
 import { frame } from "./shell/frame.js";
 import { askWho } from "./shell/login.js";
@@ -34,9 +33,7 @@ signedOut(() => {
   end?.();
   end = null;
   stream.close();
-  forget();
-  for (const each of document.querySelectorAll("dialog[open]")) each.close();
-  askWho(app, start);
+  location.reload(); // nothing of what one person wrote or said yes to is left to the next
 });
 
 start();

@@ -12,6 +12,7 @@ let again = FIRST_AGAIN_MS;
 let heard = 0;
 let wanted = false;
 let state = "away";
+let isDeaf = false;
 
 /** Hear how the connection is: `live` or `away`; called at once. */
 export function watch(then) {
@@ -80,7 +81,8 @@ function connect() {
   };
   opened.onclose = () => {
     if (socket !== opened) return;
-    become("away");
+    state = "away";
+    for (const each of watchers) each(state); // each time: who was let out meanwhile has to hear of it
     if (wanted) setTimeout(() => wanted && socket === opened && connect(), again * (0.75 + Math.random() / 2));
     again = Math.min(again * 2, LAST_AGAIN_MS);
   };
@@ -97,6 +99,17 @@ function take(frame) {
     for (const each of channels.values()) subscribe(each);
     return;
   }
+  if (frame.type === "heartbeat") {
+    // the gateway is there, but hears nothing itself: nobody knows how things are until it does, and then all is read anew
+    if (frame.live === false) {
+      isDeaf = true;
+      become("away");
+    } else if (isDeaf) {
+      isDeaf = false;
+      socket?.close();
+    }
+    return;
+  }
   if (frame.type === "snapshot" || frame.type === "changes") {
     const known = channels.get(frame.channel);
     if (!known) return;
@@ -106,11 +119,12 @@ function take(frame) {
     for (const each of channels.values()) {
       if (each.after === null) continue;
       each.after = null;
-      for (const reader of each.readers) reader.gap?.(frame.detail);
-      subscribe(each);
+      for (const reader of [...each.readers]) reader.gap?.(frame.detail);
+      if ([...channels.values()].includes(each)) subscribe(each);
     }
   } else if (frame.type === "refused" && frame.reason !== "followed_already" && frame.reason !== "not_followed") {
     console.warn("stream:", frame.detail);
+    if (frame.status === 503 || frame.status === 429) setTimeout(() => socket?.close(), 1_000); // and all is followed again
   }
 }
 

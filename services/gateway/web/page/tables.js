@@ -1,7 +1,7 @@
 // What the desk is like now, as this page knows it: one table a topic, shared by all rooms.
 // Changes are collected until the next picture, so that a room draws once however much has come.
 
-import { follow } from "./stream.js";
+import { follow, watch } from "./stream.js";
 
 const hedged = (row) => (row.position_mode ? row.position_id : "");
 /** What a row goes by, of each topic of rows. */
@@ -20,6 +20,13 @@ export const KEYS = {
   depth: (row) => `${row.venue} ${row.symbol}`,
 };
 
+/** Orders that a page keeps, those that work aside. */
+const MOST_ORDERS = 30_000;
+const DONE = new Set(["Filled", "Canceled", "Rejected", "Expired", "Calculated"]);
+
+/** Whether nothing more can become of an order. */
+export const isDone = (row) => DONE.has(row.ord_status);
+
 const open = new Map();
 
 class Table {
@@ -31,7 +38,8 @@ class Table {
     this.wasReplaced = false;
     this.key = KEYS[topic];
     this.pending = 0;
-    this.end = follow(topic, filters, {
+    this.unwatch = watch((state) => { this.isKnown &&= state === "live"; });
+    this.unfollow = follow(topic, filters, {
       snapshot: (rows) => {
         this.rows = new Map(rows.map((row) => [this.key(row), row]));
         this.isKnown = this.wasReplaced = true;
@@ -44,9 +52,24 @@ class Table {
           this.rows.set(key, row);
           this.changed.set(key, row);
         }
+        if (topic === "orders" && this.rows.size > MOST_ORDERS) this.prune();
         this.draw();
       },
     });
+  }
+
+  /** Let go of the oldest orders that are done: they are in the history. */
+  prune() {
+    for (const [key, row] of this.rows) {
+      if (this.rows.size <= MOST_ORDERS * 0.8) break;
+      if (isDone(row)) this.rows.delete(key);
+    }
+    this.wasReplaced = true;
+  }
+
+  end() {
+    this.unwatch();
+    this.unfollow();
   }
 
   draw() {
@@ -84,10 +107,4 @@ export function use(topic, then = () => {}, filters = {}) {
       table.end();
     },
   };
-}
-
-/** Forget everything: whoever comes next may see other things. */
-export function forget() {
-  for (const each of open.values()) cancelAnimationFrame(each.pending);
-  open.clear();
 }

@@ -110,10 +110,11 @@ export const accounts = {
       ]), "Limits of accounts"));
     }
 
-    async function readCurve() {
+    async function readCurve(isLast) {
       const now = Date.now();
       const since = days === "" ? "&since=0" : days === "1" ? "" : `&since=${now - Number(days) * 86_400_000}`;
       const found = await get(`/v1/reports/equity?points=400${since}${account() ? `&account=${part(account())}` : ""}`);
+      if (!isLast()) return;
       const curves = found.curves.filter((each) => each.measure === "net_pnl" || account() || found.curves.length < 6)
         .map((each) => ({ label: each.measure === "equity" ? `equity of ${each.account}, ${each.currency}` : `net profit and loss, ${each.currency}`,
           points: each.points.map((point) => [point.time, point.value]) }));
@@ -121,12 +122,13 @@ export const accounts = {
       told.textContent = curves.length === 0 ? "nothing was made or lost in that time" : [...new Set(found.incomplete)].join(" ");
     }
 
-    async function readExposure() {
+    async function readExposure(isLast) {
       if (who().accounts.length > 0 || !may("sql:read")) {
         exposed.body.replaceChildren(el("p", { class: "empty" }, "Exposure by strategy and sector is asked of analytics by who sees every account."));
         return;
       }
       const rows = (await sql(`SELECT * FROM exposures WHERE dimension = '${dimension}' ORDER BY gross_exposure DESC, name`)).filter(isChosen);
+      if (!isLast()) return;
       exposed.body.replaceChildren(rows.length === 0 ? el("p", { class: "empty" }, `nothing is held by ${dimension}`)
         : table(["Account", dimension, "Cur.", ["Long", true], ["Short", true], ["Gross", true], ["Net", true], ["Net P&L", true], ["Open", true]],
           rows.map((row) => [row.account, row.name, row.currency, money(row.long_exposure), money(row.short_exposure), money(row.gross_exposure), money(row.net_exposure), gain(row.net_pnl), String(row.open_positions)]), `Exposure by ${dimension}`));
@@ -134,10 +136,17 @@ export const accounts = {
 
     const curve = every(15_000, readCurve, (error) => { told.textContent = error.message; });
     const exposure = every(10_000, readExposure, (error) => exposed.body.replaceChildren(el("p", { class: "problem" }, error.message)));
+    let drawn = "";
+    const terms = every(5_000, async () => {
+      await load(); // others change limits, too
+      const now = JSON.stringify([...desk.accounts]);
+      if (now !== drawn) drawLimits();
+      drawn = now;
+    }, (error) => toast(error.message, "bad"));
     draw();
     drawRisk();
     drawLimits();
     const end = onChoice(() => { draw(); drawRisk(); drawLimits(); curve.now(); exposure.now(); });
-    return () => { end(); curve.end(); exposure.end(); values.end(); broken.end(); plot.end(); };
+    return () => { end(); terms.end(); curve.end(); exposure.end(); values.end(); broken.end(); plot.end(); };
   },
 };

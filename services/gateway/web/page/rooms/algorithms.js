@@ -133,7 +133,7 @@ export const algorithms = {
         location.hash = `/algorithms/${row.order_id}`;
       },
       keys: {
-        c: (row) => isOpen(row) && cancel(row),
+        c: (row) => isOpen(row) && may("orders:write") && cancel(row),
         p: (row) => isOpen(row) && may("orders:write") && signal(isPaused(row) ? "ResumeOrder" : "PauseOrder", row),
       },
     });

@@ -2,9 +2,9 @@
 // what became of those that were answered.
 
 import { act, get, may, part } from "../api.js";
+import { behind } from "../asking.js";
 import { ask, el, field, panel, table, toast } from "../dom.js";
 import { money, shown, span, time, times } from "../numbers.js";
-import { follow } from "../stream.js";
 import { use } from "../tables.js";
 import { isChosen, onChoice } from "../shell/chosen.js";
 
@@ -182,15 +182,12 @@ export const approvals = {
       );
     }
 
-    let unfollow = () => {};
-    let isOver = false;
-    get(`/v1/controls?limit=${READ}`)
-      .then((found) => {
-        if (isOver) return;
-        answered(found.controls);
-        unfollow = follow("controls", {}, { changes: answered }, { after: found.as_of });
-      })
-      .catch((error) => done.body.replaceChildren(el("p", { class: "problem", role: "alert" }, error.message)));
+    const read = async () => {
+      const found = await get(`/v1/controls?limit=${READ}`);
+      answered(found.controls);
+      return found;
+    };
+    const unfollow = behind("controls", read, answered, (error) => done.body.replaceChildren(el("p", { class: "problem", role: "alert" }, error.message)));
     const clock = setInterval(tick, 1_000);
     const end = onChoice(() => {
       draw();
@@ -198,7 +195,6 @@ export const approvals = {
     });
     draw();
     return () => {
-      isOver = true;
       clearInterval(clock);
       end();
       unfollow();

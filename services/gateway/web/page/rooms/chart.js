@@ -86,7 +86,7 @@ export function chart() {
       if (turn !== state.turn) return;
       Object.assign(state, { bars, source });
       drawn.put(state.bars);
-      says.textContent = bars.length ? `bars of ${source === "mid" ? "the middle of bid and ask" : "trades"}` : "nothing has traded or been quoted yet";
+      say();
     } catch (error) {
       if (turn !== state.turn) return;
       says.textContent = `no history: ${error.message}`;
@@ -98,11 +98,16 @@ export function chart() {
     await marks(turn, name);
   }
 
+  function say() {
+    const what = state.source === "mid" ? "the middle of bid and ask" : "trades";
+    says.textContent = state.bars.length ? `bars of ${what}` : "nothing has traded or been quoted yet";
+  }
+
   async function marks(turn, name) {
     try {
       const found = await get(`/v1/fills?symbol=${part(name)}&limit=${MARKS}`);
       if (turn !== state.turn) return;
-      for (const row of found.fills) state.fills.set(row.exec_id, row);
+      for (const row of found.fills) state.fills.set(keyOf(row.venue, row.exec_id), row);
       readers.push(follow("fills", { symbol: name }, { changes: filled }, { after: found.as_of }));
       mark();
     } catch (error) {
@@ -112,8 +117,8 @@ export function chart() {
 
   function filled(messages) {
     for (const each of messages) {
-      if (each.type === "OrderFilled") state.fills.set(each.exec_id, each);
-      else if (each.type === "TradeBusted") state.fills.delete(each.ref_exec_id);
+      if (each.type === "OrderFilled") state.fills.set(keyOf(each.venue, each.exec_id), each);
+      else if (each.type === "TradeBusted") state.fills.delete(keyOf(each.venue, each.ref_exec_id));
     }
     mark();
   }
@@ -144,6 +149,7 @@ export function chart() {
     if (last?.time === at) Object.assign(last, { high: Math.max(last.high, now), low: Math.min(last.low, now), close: now });
     else {
       state.bars.push({ time: at, open: now, high: now, low: now, close: now });
+      if (state.bars.length === 1) say();
       describe();
     }
     drawn.update(state.bars.at(-1));
@@ -225,11 +231,14 @@ export function chart() {
 async function history(name, venue, interval) {
   const path = `/v1/bars/${part(name)}?venue=${part(venue)}&interval_s=${interval}&limit=${BARS}`;
   const isMid = kept.of !== "trades" && may("sql:read");
-  const [trades, mid] = await Promise.all([kept.of === "mid" ? [] : get(path).then((found) => found.bars), isMid ? mids(name, venue, interval) : []]);
-  if (kept.of === "mid" || mid.length > trades.length * FEWER) return [mid, "mid"];
+  const [trades, mid] = await Promise.all([kept.of === "mid" ? [] : get(path).then((found) => found.bars), isMid ? mids(name, venue, interval).catch(() => []) : []]);
+  // A market that has not traded yet goes by its quotes from now on.
+  const isMore = trades.length === 0 || mid.length > trades.length * FEWER;
+  if (kept.of === "mid" || (kept.of !== "trades" && isMore)) return [mid, "mid"];
   return [trades.map((bar) => barOf(bar.begin_time, bar)), "trades"];
 }
 
+const keyOf = (venue, execId) => `${venue} ${execId}`; // a venue's own number
 const barOf = (begin, { open, high, low, close }) => ({
   time: Number(begin) / 1_000,
   open: Number(open),

@@ -1,11 +1,10 @@
 // Controls: what is in force on this desk, who changed it, and what was done by whom.
 
 import { act, get, may } from "../api.js";
-import { every } from "../asking.js";
+import { behind, every } from "../asking.js";
 import { ask, el, field, panel, table, toast } from "../dom.js";
 import { column, grid } from "../grid.js";
 import { time } from "../numbers.js";
-import { follow } from "../stream.js";
 import { use } from "../tables.js";
 import { desk, isChosen, onChoice } from "../shell/chosen.js";
 
@@ -70,12 +69,13 @@ function history(box) {
     columns: [column.time("updated_time", "When"), column.text("who", "Who"), column.text("control", "Control", { width: 130 }), column.text("account", "Account"), column.text("reason", "Why", { width: 160 }),
       column.text("refusal", "Refused", { width: 110 }), column.text("text", "What came of it", { flex: 1, minWidth: 260 })],
   });
-  const read = async () => list.put((await get("/v1/controls?limit=1000")).controls, true);
-  const failed = (error) => toast(`controls: ${error.message}`, "bad");
-  read().catch(failed);
-  const end = follow("controls", {}, {
-    changes: (rows) => list.put(rows.map((row) => ({ ...row, updated_time: row.updated_time ?? row.time }))), gap: () => read().catch(failed),
-  });
+  const read = async () => {
+    const found = await get("/v1/controls?limit=1000");
+    list.put(found.controls, true);
+    return found;
+  };
+  const end = behind("controls", read, (rows) => list.put(rows.map((row) => ({ ...row, updated_time: row.updated_time ?? row.time }))),
+    (error) => toast(`controls: ${error.message}`, "bad"));
   const chosen = onChoice(() => list.refilter());
   return () => { chosen(); end(); list.end(); };
 }

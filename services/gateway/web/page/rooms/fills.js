@@ -2,10 +2,10 @@
 // its venue took back or corrected is read again, so that its row says what counts now.
 
 import { get, part } from "../api.js";
+import { behind } from "../asking.js";
 import { el, panel, table, toast } from "../dom.js";
 import { column, grid } from "../grid.js";
 import { money, shown, sum, times } from "../numbers.js";
-import { follow } from "../stream.js";
 import { isChosen, onChoice } from "../shell/chosen.js";
 import { onKey } from "../shell/keys.js";
 
@@ -39,6 +39,10 @@ const columns = () => [
   column.text("text", "Why", { width: 240 }),
 ];
 
+/** A venue counts its fills for itself. */
+const keyOf = (row) => `${row.venue} ${row.exec_id}`;
+const SUMS_MS = 2_000;
+
 export const fills = {
   name: "fills",
   title: "Fills",
@@ -55,7 +59,7 @@ export const fills = {
     box.append(el("div", { class: "stacked" }, sums, list));
     const made = grid(gridBox, {
       columns: columns(),
-      key: (row) => row.exec_id,
+      key: keyOf,
       label: "Fills",
       sort: ["time", "desc"],
       keeps: isChosen,
@@ -65,13 +69,22 @@ export const fills = {
     });
     const known = new Map();
     let cursor = null;
-    let unfollow = () => {};
+    let pending = 0;
     let isOver = false;
 
     function put(rows) {
-      for (const row of rows) known.set(row.exec_id, row);
+      if (isOver) return;
+      for (const row of rows) known.set(keyOf(row), row);
       made.put(rows);
-      draw();
+      due();
+    }
+
+    /** Draw the sums with the next picture, and not again before two seconds have gone: they are of all that is shown. */
+    function due() {
+      pending ||= setTimeout(() => {
+        pending = 0;
+        draw();
+      }, SUMS_MS);
     }
 
     function draw() {
@@ -103,32 +116,16 @@ export const fills = {
     }
 
     /** Read the newest, and go on behind them: nothing is missed between the two. */
-    async function begin() {
-      unfollow();
-      try {
-        const found = await get(`/v1/fills?limit=${PAGE}`);
-        if (isOver) return;
-        known.clear();
-        for (const row of found.fills) known.set(row.exec_id, row);
-        made.put(found.fills, true);
-        draw();
-        cursor = found.next;
-        older.disabled = cursor === null;
-        unfollow = follow(
-          "fills",
-          {},
-          {
-            changes: heard,
-            gap: () => {
-              toast("the stream begins anew: fills are read again");
-              begin();
-            },
-          },
-          { after: found.as_of },
-        );
-      } catch (error) {
-        sums.body.replaceChildren(el("p", { class: "problem", role: "alert" }, error.message));
-      }
+    async function read() {
+      const found = await get(`/v1/fills?limit=${PAGE}`);
+      if (isOver) return found;
+      known.clear();
+      for (const row of found.fills) known.set(keyOf(row), row);
+      made.put(found.fills, true);
+      draw();
+      cursor = found.next;
+      older.disabled = cursor === null;
+      return found;
     }
 
     async function more() {
@@ -151,9 +148,10 @@ export const fills = {
       onKey("/", "find", () => find.focus()),
       onKey("j", "to the table", () => made.focus()),
     ];
-    begin();
+    const unfollow = behind("fills", read, heard, (error) => sums.body.replaceChildren(el("p", { class: "problem", role: "alert" }, error.message)));
     return () => {
       isOver = true;
+      clearTimeout(pending);
       unfollow();
       made.end();
       for (const each of ends) each();

@@ -113,7 +113,7 @@ export function ladder(ticket) {
   function cancelAt(ticks, side) {
     const found = ownOf(orders.rows(), state, ticket.account()).get(ticks);
     const mine = side ? (found?.[side]?.orders ?? []) : [...(found?.BUY?.orders ?? []), ...(found?.SELL?.orders ?? [])];
-    if (mine.length === 0) return toast("no own order there");
+    if (mine.length === 0 || !may("orders:write")) return toast("no own order there that can be canceled");
     return mine.forEach(cancel);
   }
 

@@ -1,11 +1,10 @@
 // Operations: how the stages are, what nobody could use, and what the streams say.
 
 import { act, get, may, part } from "../api.js";
-import { every } from "../asking.js";
+import { behind, every } from "../asking.js";
 import { ask, choice, el, facts, field, panel, table, toast } from "../dom.js";
 import { column, grid } from "../grid.js";
 import { shown, span, time } from "../numbers.js";
-import { follow } from "../stream.js";
 
 const STATES = { live: "up", down: "bad", crashed: "bad", recovering: "warn", paused: "warn", stopping: "warn" };
 const MOST_FOUND = 200;
@@ -61,10 +60,10 @@ function deadLetters(box) {
       for (const [id, entry] of Object.entries((await get(`/v1/dead/redriven?${asked}`)).redriven)) sent.set(id, entry);
     }
     put(found.dead, true);
+    return found;
   };
   const failed = (error) => toast(`dead letters: ${error.message}`, "bad");
-  read().catch(failed);
-  const end = follow("dead", {}, { changes: (rows) => put(rows), gap: () => read().catch(failed) });
+  const end = behind("dead", read, () => read().catch(failed), failed); // seldom, and the whole list says where each was sent again
 
   function look(row) {
     const again = el("input", { type: "checkbox" });

@@ -1,13 +1,12 @@
 // What can be done to an order, wherever it is shown.
 
-import { act, part } from "../api.js";
+import { act, newId, part } from "../api.js";
 import { ask, el, field, toast } from "../dom.js";
-import { account } from "../shell/chosen.js";
-
-const FINAL = new Set(["Filled", "Canceled", "Rejected", "Expired", "Calculated"]);
+import { isDone } from "../tables.js";
+import { account, desk } from "../shell/chosen.js";
 
 /** Whether something can still become of an order. */
-export const isOpen = (row) => Boolean(row) && !FINAL.has(row.ord_status);
+export const isOpen = (row) => Boolean(row) && !isDone(row);
 
 const said = (row) => `${row.side} ${row.quantity} ${row.symbol}${row.price ? ` at ${row.price}` : ""}`;
 
@@ -40,14 +39,17 @@ export function amend(row) {
   });
 }
 
-/** Cancel every order of the account that is looked at. */
+/** Cancel every order of the account that is looked at, of each where all are. */
 export function cancelAll() {
-  const of = account();
-  ask("Cancel all orders", [el("p", {}, of ? `Every working order of ${of} is canceled.` : "Every working order of every account is canceled.")], {
+  const of = account() ? [account()] : [...desk.accounts.keys()];
+  const ids = of.map(newId);
+  ask("Cancel all orders", [el("p", {}, `Every working order of ${of.join(", ")} is canceled.`)], {
     label: "Cancel all", danger: true,
     act: async () => {
-      const told = await act("DELETE", `/v1/orders${of ? `?account=${part(of)}` : ""}`);
-      toast(told.text ?? "all orders are asked to be canceled", "good");
+      const done = await Promise.allSettled(of.map((each, at) => act("DELETE", `/v1/orders?account=${part(each)}`, undefined, ids[at])));
+      const bad = of.flatMap((each, at) => (done[at].reason ? [`${each}: ${done[at].reason.message}`] : []));
+      if (bad.length) throw new Error(bad.join("; "));
+      toast("all orders are asked to be canceled", "good");
     },
   });
 }

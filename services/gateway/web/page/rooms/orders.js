@@ -55,7 +55,7 @@ export function blotter(box, { keeps = () => true, keepsAll = () => false, opene
   const made = grid(box, {
     columns, key: (row) => row.order_id, label, sort: ["received_time", "desc"],
     lasting: ["order_id", "received_time", "account", "symbol", "side", "order_type", "client_order_id", "strategy"],
-    keeps: (row) => isChosen(row) && keeps(row), keepsAll: () => account() === "" && keepsAll(), opened, keys: { c: (row) => isOpen(row) && cancel(row), a: (row) => isOpen(row) && amend(row) },
+    keeps: (row) => isChosen(row) && keeps(row), keepsAll: () => account() === "" && keepsAll(), opened, keys: { c: (row) => may("orders:write") && isOpen(row) && cancel(row), a: (row) => may("orders:write") && isOpen(row) && amend(row) },
   });
   const rows = use("orders", (changed, isAll) => made.put(changed, isAll));
   const end = onChoice(() => made.refilter());
@@ -86,8 +86,7 @@ export const orders = {
     let cursor = null;
     async function more() {
       try {
-        cursor ??= [...made.rows.rows()].map((row) => row.order_id).sort(compare)[0];
-        const found = await get(`/v1/orders?limit=1000${cursor ? `&cursor=${part(cursor)}` : ""}`);
+          const found = await get(`/v1/orders?limit=1000${cursor ? `&cursor=${part(cursor)}` : ""}`);
         made.put(found.orders);
         cursor = found.next;
         toast(found.orders.length ? `${found.orders.length} older orders` : "there are no older orders that the gateway keeps");

@@ -7,15 +7,17 @@ import { less, money, sign, sum } from "../numbers.js";
 import { use } from "../tables.js";
 import { isChosen, onChoice } from "../shell/chosen.js";
 
-const gross = (row) => sum([row.realized_pnl, row.unrealized_pnl]);
-const net = (row) => less(gross(row), row.fees);
+// What no market marks is not known, and no sum either that it belongs to.
+const isKnown = (row) => sign(row.position) === 0 || (row.unrealized_pnl ?? null) !== null;
+const gross = (row) => (isKnown(row) ? sum([row.realized_pnl, row.unrealized_pnl]) : null);
+const net = (row) => (isKnown(row) ? less(gross(row), row.fees) : null);
 
 export const positionColumns = (acts) => [
   column.text("account", "Account"),
   column.text("symbol", "Symbol"),
   column.number("position", "Position", { cellClassRules: { up: ({ value }) => sign(value) > 0, down: ({ value }) => sign(value) < 0 } }),
   column.number("avg_px", "Average"),
-  column.number("mark_px", "Mark"),
+  column.number("mark_px", "Mark", { cellClassRules: { warn: ({ data }) => data.mark_stale === true }, tooltipValueGetter: ({ data }) => (data.mark_stale ? "the venue has not quoted it for too long" : undefined) }),
   column.gain("unrealized_pnl", "Unrealized"),
   column.gain("realized_pnl", "Realized"),
   column.money("fees", "Fees", { width: 90 }),
@@ -62,6 +64,13 @@ export function protect(row) {
 
 const SUMS = [["unrealized_pnl", (row) => row.unrealized_pnl], ["realized_pnl", (row) => row.realized_pnl], ["fees", (row) => row.fees], ["gross", gross], ["net", net], ["day_pnl", (row) => row.day_pnl]];
 
+/** Return a sum; null where a part of it is not known. */
+function total(name, rows, value) {
+  const parts = rows.map(value);
+  const lacks = rows.some((row, at) => sign(row.position) !== 0 && (parts[at] ?? null) === null);
+  return lacks && name !== "fees" ? null : sum(parts);
+}
+
 /** Return sums of rows by a name of them and the currency, for nothing is added across currencies. */
 function totals(rows, by) {
   const groups = new Map();
@@ -69,7 +78,7 @@ function totals(rows, by) {
     const key = JSON.stringify([by(row), row.currency]);
     groups.set(key, [...(groups.get(key) ?? []), row]);
   }
-  return [...groups].map(([key, of]) => [...JSON.parse(key), ...SUMS.map(([, value]) => sum(of.map(value)))]);
+  return [...groups].map(([key, of]) => [...JSON.parse(key), ...SUMS.map(([name, value]) => total(name, of, value))]);
 }
 
 const gain = (value) => el("span", { class: sign(value) > 0 ? "up" : sign(value) < 0 ? "down" : "" }, money(value));

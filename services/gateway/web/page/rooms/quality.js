@@ -21,9 +21,10 @@ export const quality = {
     const said = el("p", { class: "quiet" });
     box.append(markets, refused, said);
 
-    async function read() {
+    async function read(isLast) {
       const since = days === "1" ? "" : `&since=${Date.now() - Number(days) * 86_400_000}`;
       const found = await get(`/v1/reports/execution?${account() ? `account=${part(account())}` : ""}${since}`);
+      if (!isLast()) return;
       markets.body.replaceChildren(found.markets.length === 0 ? el("p", { class: "empty" }, "no order was received in that time")
         : table(["Symbol", "Venue", ["Orders", true], ["Filled", true], ["Fills", true], ["Traded", true], "Cur.", ["Fees", true], ["Slippage, bps", true], ["Half spread, bps", true], ["As maker", true],
           ["Accepted p50", true], ["p99", true], ["First fill p50", true], ["p99", true]],

@@ -1,13 +1,13 @@
 // Sending an order, once: a LIVE account asks before its first one, and what nobody knows the outcome of goes again
 // under the id that it had, so that the same click never makes two orders.
 
-import { act } from "../api.js";
+import { act, newId } from "../api.js";
 import { ask, el, facts, toast } from "../dom.js";
 import { shown } from "../numbers.js";
 import { modeOf } from "../shell/chosen.js";
 
 const confirmed = new Set(); // accounts whose first real order was said yes to, until the page is loaded again
-let unknown = null; // the order whose outcome is not known: its text and its id
+const unknown = new Map(); // orders whose outcome is not known: the id of each, by its text
 
 /** Return an order in words. */
 export function said(order) {
@@ -24,10 +24,10 @@ export function said(order) {
 export async function sendOrder(order) {
   if (modeOf(order.account) === "LIVE" && !confirmed.has(order.account) && !(await isMeant(order))) return null;
   const text = JSON.stringify(order);
-  const id = unknown?.text === text ? unknown.id : crypto.randomUUID();
-  unknown = null;
+  const id = unknown.get(text) ?? newId();
   try {
     const told = await act("POST", "/v1/orders", order, id);
+    unknown.delete(text);
     const state = told.order?.ord_status ?? told.ord_status;
     toast(
       state ? `${told.order_id ? `${told.order_id}: ` : ""}${said(order)} is ${state}` : `${said(order)} is sent; the desk has not answered yet`,
@@ -35,7 +35,8 @@ export async function sendOrder(order) {
     );
     return told;
   } catch (error) {
-    if (error.status === 0 || error.status >= 500) unknown = { text, id };
+    if (error.status === 0 || error.status >= 500) unknown.set(text, id);
+    else unknown.delete(text);
     throw error;
   }
 }

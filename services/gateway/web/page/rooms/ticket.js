@@ -4,7 +4,7 @@
 import { look, may } from "../api.js";
 import { choice, el, facts, panel, toast } from "../dom.js";
 import { money, shown } from "../numbers.js";
-import { desk, modeOf, choose, onChoice, symbol, trades } from "../shell/chosen.js";
+import { account as chosenAccount, desk, modeOf, choose, onChoice, symbol, trades } from "../shell/chosen.js";
 import { onKey } from "../shell/keys.js";
 import { use } from "../tables.js";
 import { algorithmFields } from "./algorithm_fields.js";
@@ -50,6 +50,9 @@ const OWN = new Set([
 ]);
 /** What an order of the ladder takes over: not the prices, which are of another price. */
 const OF_LADDER = ["quantity", "time_in_force", "expire_time", "strategy", "position_id", "reduce_only", "post_only", "group_id", "self_trade_prevention"];
+
+/** A click that comes sooner after another symbol was meant for what stood there before. */
+const MOVED_MS = 700;
 
 let kept = {}; // what was written, while another room is shown
 
@@ -109,6 +112,7 @@ function form(made, fields, state, tell) {
   const account = () => boxes.get("account").control.value;
   let timer = 0;
   let turn = 0;
+  let moved = -MOVED_MS; // when another symbol took the prices away
 
   /** Return the order as it is written. */
   function order() {
@@ -192,6 +196,12 @@ function form(made, fields, state, tell) {
 
   async function send(what = order()) {
     clear();
+    // What was typed as a symbol counts once it is chosen, which takes the prices away: they were another one's.
+    if (what.symbol !== symbol()) boxes.get("symbol").control.dispatchEvent(new Event("change"));
+    if (what.symbol !== symbol() || performance.now() - moved < MOVED_MS) {
+      view.problem.textContent = "the symbol has just changed, and its prices are gone: look again";
+      return;
+    }
     view.send.disabled = true;
     try {
       await sendOrder(what);
@@ -256,13 +266,14 @@ function form(made, fields, state, tell) {
     if (what.account) boxes.get("account").put(what.account);
     if (what.account !== undefined) tell("account");
     if (what.symbol !== undefined) {
+      moved = performance.now();
       boxes.get("symbol").put(symbol());
       for (const name of [...PRICES, ...BRACKET]) boxes.get(name)?.put("");
     }
     view.touch(quotes.rows(), fill);
     changed();
   });
-  boxes.get("account").put(trades());
+  boxes.get("account").put(kept.under === chosenAccount() && desk.accounts.has(kept.account) ? kept.account : trades());
   boxes.get("symbol").put(symbol());
   for (const [name, value] of Object.entries(kept.fields ?? {})) if (name !== "account" && name !== "symbol") boxes.get(name)?.put(value);
   if (kept.symbol !== symbol()) for (const name of [...PRICES, ...BRACKET]) boxes.get(name)?.put("");
@@ -284,8 +295,12 @@ function form(made, fields, state, tell) {
         side: state.side,
         kind: view.kind.value,
         symbol: symbol(),
+        account: account(),
+        under: chosenAccount(),
         fields: Object.fromEntries([...boxes].map(([name, box]) => [name, box.control.type === "checkbox" ? box.control.checked : box.control.value])),
       };
+      // an algorithm is not kept, and so neither is how much it was to work
+      if (view.algorithm.name()) kept.fields.size = "";
       end();
       quotes.end();
     },

@@ -52,12 +52,12 @@ export async function load() {
   if (state.symbol && !desk.instruments.has(state.symbol)) choose({ symbol: "" });
 }
 
-/** Return whether an account's orders are real: by its mode, else by the venue that they go to. */
+/** Return whether an account's orders are real: by its mode, else by its venue, else by those of the instruments. */
 export function modeOf(name) {
   const row = desk.accounts.get(name);
   if (row?.mode) return row.mode;
-  const venue = desk.venues.get(row?.venue ?? "SIM");
-  return venue && venue.simulated === false ? "LIVE" : "PAPER";
+  const names = row?.venue ? [row.venue] : [...desk.instruments.values()].map((each) => each.venue);
+  return names.some((each) => desk.venues.get(each)?.simulated === false) ? "LIVE" : "PAPER";
 }
 
 /** Return the mode of what is looked at: LIVE where any of it is. */

@@ -32,7 +32,7 @@ export function frame(app, rooms) {
   const box = el("main", { class: "room", id: "room", tabindex: "-1" });
   app.replaceChildren(el("div", { class: "desk" }, top, away, nav, box));
   // the warning is a row of its own only while it is shown
-  const shape = () => { app.firstElementChild.style.gridTemplateRows = away.hidden ? "" : "auto auto 1fr"; };
+  const shape = () => app.firstElementChild.classList.toggle("is-away", !away.hidden);
 
   const ends = [state.end, onKey("?", "show the keys", help), onKey("x", "the kill switch", () => may("controls:write") && state.halt())];
   for (const each of open) ends.push(onKey(`g ${each.key}`, `go to ${each.title}`, () => { location.hash = `/${each.name}`; }));
@@ -52,7 +52,7 @@ export function frame(app, rooms) {
   let end = null;
   let shown = null;
   function go() {
-    const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
+    const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/").map(decoded);
     const room = open.find((each) => each.name === name) ?? open[0];
     if (!room) {
       box.replaceChildren(el("p", { class: "empty" }, "Your role shows no room of this desk."));
@@ -107,6 +107,14 @@ export function frame(app, rooms) {
   drawAccounts();
   go();
   return () => { for (const each of ends) each(); };
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // no address of ours
+  }
 }
 
 function turn() {

@@ -12,21 +12,34 @@ export function onKey(key, says, act) {
 
 const WRITES = /^(INPUT|SELECT|TEXTAREA)$/;
 let first = null;
+let forgets = 0;
+
+// The second key of a pair is nobody else's: tables and the ladder have keys of the same names, which do things.
+document.addEventListener("keydown", (event) => {
+  if (!first || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (document.querySelector("dialog[open]") || WRITES.test(event.target.tagName)) return;
+  const found = known.get(`${first} ${event.key}`);
+  if (!found) return;
+  first = null;
+  event.preventDefault();
+  event.stopPropagation();
+  found.act();
+}, true);
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
   if (document.querySelector("dialog[open]")) return;
   const writes = WRITES.test(event.target.tagName);
   if (writes && event.key !== "Escape") return;
-  const pair = first ? `${first} ${event.key}` : event.key;
   first = null;
-  const found = known.get(pair);
+  const found = known.get(event.key);
   if (found) {
     event.preventDefault();
     found.act();
   } else if ([...known.keys()].some((each) => each.startsWith(`${event.key} `))) {
     first = event.key;
-    setTimeout(() => { first = null; }, 1_200);
+    clearTimeout(forgets);
+    forgets = setTimeout(() => { first = null; }, 1_200);
   }
 });
 

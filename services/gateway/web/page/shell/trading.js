@@ -1,6 +1,6 @@
 // Whether the desk trades, always in sight, and the switch that stops it. What is shown is what the server said last.
 
-import { act, get, may } from "../api.js";
+import { act, get, may, who } from "../api.js";
 import { ask, choice, el, field, toast } from "../dom.js";
 import { use } from "../tables.js";
 import { account, desk, onChoice } from "./chosen.js";
@@ -13,7 +13,7 @@ export function trading() {
   const badge = el("span", { class: "badge unknown", role: "status", "aria-label": "Trading state" }, "…");
   const open = el("span", { class: "badge halted", hidden: true });
   const stop = el("button", { class: "danger", id: "kill", title: "Stop trading (x)", onclick: () => halt() }, "■ Kill switch");
-  const again = el("button", { hidden: true, onclick: () => resume() }, "Resume…");
+  const again = el("button", { hidden: true, onclick: () => resume().catch((error) => toast(error.message, "bad")) }, "Resume…");
   let isLive = false;
   const states = use("trading_states", draw);
   const breakers = use("breakers", draw);
@@ -50,9 +50,13 @@ export function trading() {
   };
 }
 
+/** The whole desk is nobody's who is for some accounts. */
+const whole = () => (who().accounts.length > 0 ? [] : [["", "the whole desk"]]);
+
 /** Stop trading: the account's name, or the word DESK, has to be typed. */
 export function halt() {
-  const scope = choice([["", "the whole desk"], ...[...desk.accounts.keys()].map((each) => [each, each])], { value: account() });
+  const scope = choice([...whole(), ...[...desk.accounts.keys()].map((each) => [each, each])]);
+  if (account() || whole().length) scope.value = account();
   const how = choice([["halt", "Halt: cancel everything, take nothing"], ["reduce", "Reduce only: what makes positions smaller is taken"]]);
   const reason = el("input", { required: true, maxlength: 200, value: "by hand" });
   const typed = el("input", { autocomplete: "off", spellcheck: "false" });
@@ -76,7 +80,7 @@ export function halt() {
 async function resume() {
   const said = await get("/v1/trading_state");
   const stopped = Object.entries(said.accounts).filter(([, state]) => state !== "ACTIVE").map(([name]) => name);
-  const options = [...(said.desk === "ACTIVE" ? [] : [["", "the whole desk"]]), ...stopped.map((each) => [each, each])];
+  const options = [...(said.desk === "ACTIVE" ? [] : whole()), ...stopped.map((each) => [each, each])];
   if (options.length === 0) return;
   const scope = choice(options, { value: options.some(([of]) => of === account()) ? account() : options[0][0] });
   const reason = el("input", { required: true, maxlength: 200, value: "by hand" });
