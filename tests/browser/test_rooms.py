@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,9 +44,12 @@ def test_every_room_is_listed() -> None:
     assert set(re.findall(r"import \{ (\w+) \}", named)) == set(ROOMS)
 
 
-@pytest.mark.parametrize(
-    ("theme", "size"), [("dark", LAPTOP), ("light", LAPTOP), ("light", PHONE)], ids=["dark", "light", "phone"]
-)
+LOOKS = {"dark": ("dark", LAPTOP), "phone": ("light", PHONE), "light": ("light", LAPTOP), "small": ("dark", PHONE)}
+SHOWN = [*LOOKS] if "EVERY_LOOK" in os.environ else ["dark", "phone"]
+"""The long form (`make soak`) has each theme on each screen."""
+
+
+@pytest.mark.parametrize(("theme", "size"), [LOOKS[each] for each in SHOWN], ids=SHOWN)
 def test_rooms_are_for_everybody_and_ask_for_nothing_outside(
     desk: DeskOfProcesses, browser: Browser, theme: str, size: tuple[int, int]
 ) -> None:
