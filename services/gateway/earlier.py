@@ -295,7 +295,7 @@ class Earlier:
         try:
             desk = orjson.loads(head)["desk"]
         except (orjson.JSONDecodeError, KeyError, TypeError):
-            raise NotThere(f"what answers there is no analytics: {body[:80]!r}") from None
+            raise NotThere(f"what answers there is no analytics: {body[:80]!a}") from None
         if self._desk_id and desk and desk != self._desk_id:
             raise NotThere(f"analytics has the desk {desk}, and this one is {self._desk_id}")
         return [*_pairs(lines)]
