@@ -122,6 +122,103 @@ def _brackets(desk: DeskOfProcesses) -> int:
     return len([each for each in orders if each["ord_status"] == "Filled" and each.get("take_profit") == "200"])
 
 
+def test_going_to_another_room_by_the_keys_touches_no_order(desk: DeskOfProcesses, tab: Tab) -> None:
+    order_id = resting(desk, "149.00")
+    tab.open("orders")
+    row = tab.page.locator(f"[row-id='{order_id}']").first
+    row.locator("[col-id=symbol]").click()
+    for key in ("g", "c"):
+        tab.page.keyboard.press(key)
+    expect(tab.page.get_by_role("region", name="What operators have done")).to_be_visible()
+    assert order(desk, order_id)["ord_status"] == "New", "c alone would have canceled it"
+    tab.go("orders")
+    row.locator("[col-id=symbol]").click()
+    tab.page.keyboard.press("c")
+    until(lambda: order(desk, order_id)["ord_status"] == "Canceled", "the order to be canceled by its key")
+
+
+def test_cancel_all_is_of_every_account_that_is_looked_at(desk: DeskOfProcesses, tab: Tab) -> None:
+    ids = [resting(desk, "148.00"), resting(desk, "148.00", account="demo")]
+    tab.open("orders")
+    tab.page.get_by_role("button", name="Cancel all…").click()
+    dialog = tab.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("default, demo")
+    dialog.get_by_role("button", name="Cancel all").click()
+    until(lambda: {order(desk, each)["ord_status"] for each in ids} == {"Canceled"}, "both to be canceled")
+
+
+def test_a_ticket_whose_symbol_has_just_changed_sends_nothing(desk: DeskOfProcesses, tab: Tab) -> None:
+    known = len(desk.get("/v1/orders?limit=1000")["orders"])
+    tab.open("trade")
+    ticket = tab.page.get_by_role("region", name="Order ticket")
+    ticket.get_by_label("Size", exact=True).fill("5")
+    ticket.get_by_label("Price", exact=True).fill("150.00")
+    ticket.get_by_label("Symbol", exact=True).fill("MSFT")
+    ticket.get_by_role("button", name="BUY", exact=True).click()
+    expect(ticket).to_contain_text("the symbol has just changed")
+    assert len(desk.get("/v1/orders?limit=1000")["orders"]) == known, "a limit order had become a market order"
+
+
+def test_a_ticket_comes_back_for_the_account_that_it_was_for(desk: DeskOfProcesses, tab: Tab) -> None:
+    tab.open("trade")
+    account = tab.page.get_by_role("region", name="Order ticket").get_by_label("Account", exact=True)
+    account.select_option("demo")
+    tab.go("fills")
+    expect(tab.page.get_by_role("region", name="Fills")).to_be_visible()
+    tab.go("trade")
+    expect(account).to_have_value("demo")
+
+
+def test_an_order_of_which_nobody_knows_goes_again_under_its_id_whatever_was_sent_between(
+    desk: DeskOfProcesses, tab: Tab
+) -> None:
+    tab.open("trade")
+    sent: list[tuple[str, str]] = []
+
+    def lose(route: Any) -> None:
+        sent.append((route.request.post_data_json["quantity"], route.request.headers["idempotency-key"]))
+        route.fulfill(status=500, json={"detail": "lost"})
+
+    tab.page.route("**/v1/orders", lose)
+    ticket = tab.page.get_by_role("region", name="Order ticket")
+    size, buy = ticket.get_by_label("Size", exact=True), ticket.get_by_role("button", name="BUY", exact=True)
+    for count, quantity in enumerate(("11", "12", "11"), 1):
+        size.fill(quantity)
+        buy.click()
+        until(lambda count=count: len(sent) == count, "it to be sent")  # type: ignore[misc]
+        expect(buy).to_be_enabled()
+    assert [quantity for quantity, _ in sent] == ["11", "12", "11"]
+    assert sent[0][1] == sent[2][1] != sent[1][1]
+    tab.complaints.clear()  # the browser tells of each 500
+
+
+def test_an_account_is_live_where_any_of_its_orders_may_reach_a_real_venue(tab: Tab) -> None:
+    tab.open("orders")
+    asked = """async (venue) => {
+      const { desk, modeOf } = await import("/desk/shell/chosen.js");
+      desk.accounts.set("a", { account: "a", venue });
+      desk.venues.set("REAL", { venue: "REAL", simulated: false });
+      const before = modeOf("a");
+      desk.instruments.set("X", { symbol: "X", venue: "REAL" });
+      return [before, modeOf("a")];
+    }"""
+    assert tab.page.evaluate(asked, None) == ["PAPER", "LIVE"]
+    assert tab.page.evaluate(asked, "SIM") == ["PAPER", "PAPER"]
+    assert tab.page.evaluate(asked, "REAL") == ["LIVE", "LIVE"]
+
+
+def test_ids_are_made_over_plain_http_as_well(tab: Tab) -> None:
+    tab.open("orders")
+    ids = tab.page.evaluate(
+        """async () => {
+          const { newId } = await import("/desk/api.js");
+          crypto.randomUUID = undefined; // as it is without https, beyond localhost
+          return [newId(), newId()];
+        }"""
+    )
+    assert ids[0] != ids[1] and all(re.fullmatch("[0-9a-f]{32}", each) for each in ids)
+
+
 def test_a_click_on_the_ladder_trades_where_it_is_armed(desk: DeskOfProcesses, tab: Tab) -> None:
     tab.open("trade")
     ticket = tab.page.get_by_role("region", name="Order ticket")

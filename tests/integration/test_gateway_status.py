@@ -41,6 +41,24 @@ def test_one_of_an_older_release_has_its_row_beside_the_others(client: redis.Red
     ]  # fmt: skip
 
 
+def test_one_of_an_older_release_that_is_gone_has_no_row_once_others_have_come(client: redis.Redis) -> None:
+    put_status(client, KEY, Address("127.0.0.1", 8000, "http://127.0.0.1:8000"), state="live")
+    raw: Any = client
+    raw.hset(KEY, "at_ms", round(time.time() * 1000) - 3_600_000)
+    assert [each.state for each in gateways(client)] == ["down"]
+    put_status(client, KEY, Address("127.0.0.1", 8001, "http://127.0.0.1:8001"), "here:8001", state="live")
+    assert [(each.note, each.state) for each in gateways(client)] == [("here:8001", "live")]
+
+
+def test_one_that_stopped_long_ago_is_not_said_to_be_down(client: redis.Redis) -> None:
+    for name in ("gone:8000", "here:8000"):
+        put_status(client, KEY, Address("127.0.0.1", 8000, "http://127.0.0.1:8000"), name, state="stopped")
+    raw: Any = client
+    said = orjson.loads(raw.hget(KEY, "gone:8000"))
+    raw.hset(KEY, "gone:8000", orjson.dumps({**said, "at_ms": said["at_ms"] - 3_600_000}))
+    assert gateways(client) == []
+
+
 def test_what_was_silent_for_a_day_is_forgotten_and_nothing_else(client: redis.Redis) -> None:
     for name in ("old:8000", "new:8000"):
         put_status(client, KEY, Address("127.0.0.1", 8000, "http://127.0.0.1:8000"), name, state="live")

@@ -133,6 +133,7 @@ class LiveSessions:
             redis.exceptions.RedisError: nobody knows whether the server took it; it is over here.
         """
         self._ended[session_id] = time.monotonic()
+        self._begun.pop(session_id, None)
         self._owed.add(session_id)  # until the server has taken it, it is tried again
         await self._client.hdel(self._topology.sessions, session_id)
         self._owed.discard(session_id)

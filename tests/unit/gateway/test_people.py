@@ -377,6 +377,56 @@ def test_redis_away_is_told_and_who_is_known_stays(people: PeopleDesk) -> None:
     people.play(play)
 
 
+def test_a_log_out_that_redis_did_not_take_is_tried_again_and_never_undone(
+    people: PeopleDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.make()
+
+    async def play() -> None:
+        browser = await people.browser()
+        cookie, sessions = browser.cookie, people.people.sessions
+        client, sessions._client = sessions._client, _Away()
+        assert reason(await browser.ask("DELETE", "/v1/session")) == (503, "redis_away")
+        sessions._client = client
+        monkeypatch.setattr("fillstream.services.gateway.people.sessions.REMEMBERED_S", 0.0)
+        await sessions.load()
+        browser.cookie = cookie
+        assert reason(await browser.ask("GET", "/v1/session")) == (401, "login_needed")
+        await sessions.turn()
+        assert people.redis.hlen(NAMES.sessions) == 0
+        await sessions.turn()
+        assert reason(await browser.ask("GET", "/v1/session")) == (401, "login_needed")
+
+    people.play(play)
+
+
+def test_a_session_that_has_just_begun_counts_whatever_an_older_reading_says(people: PeopleDesk) -> None:
+    people.make()
+
+    async def play() -> None:
+        sessions = people.people.sessions
+        server = sessions._client
+
+        class Older:
+            """Answers a reading of the sessions as they were before anybody logged in."""
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(server, name)
+
+            async def hgetall(self, key: str) -> Any:
+                return {} if key == NAMES.sessions else await server.hgetall(key)
+
+        browser = await people.browser()
+        sessions._client = Older()
+        await sessions.load()
+        assert (await browser.ask("GET", "/v1/session")).status_code == 200
+        await sessions.end(next(iter(sessions._sessions)))
+        await sessions.load()
+        assert reason(await browser.ask("GET", "/v1/session")) == (401, "login_needed"), "what has ended does not begin"
+
+    people.play(play)
+
+
 class _Away:
     def __getattr__(self, name: str) -> Any:
         async def fails(*_: Any) -> Any:

@@ -69,6 +69,44 @@ def tick(desk: GatewayDesk) -> None:
     hub.turn()
 
 
+def test_a_halt_of_the_whole_desk_is_told_to_who_is_for_some_accounts(desk: GatewayDesk) -> None:
+    async def play() -> None:
+        some = Follower(desk, Caller("k", "k", frozenset(EVERYTHING), frozenset(("demo",))))
+        await some.follow("trading_states")
+        some.frames()
+        await desk.post("/v1/halt", {"reason": "news"})
+        await desk.post("/v1/halt", {"reason": "his alone", "account": "default"})
+        tick(desk)
+        assert [(row["account"], row["new_state"]) for row in some.rows()] == [(None, "HALTED")]
+
+    asyncio.run(play())
+
+
+def test_a_heartbeat_says_whether_the_gateway_hears_the_desk(
+    desk: GatewayDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hubs, "HEARTBEAT_S", 0.0)
+    monkeypatch.setattr(hubs, "EVERY_S", 0.001)
+
+    async def beat(reader: Reader) -> Any:
+        await asyncio.wait_for(reader.more.wait(), 5)
+        reader.more.clear()
+        return orjson.loads(reader.waiting.popleft())
+
+    async def play() -> None:
+        one = Follower(desk)
+        running = asyncio.create_task(desk.gateway.hub.run())
+        reading = desk.gateway.reading
+        monkeypatch.setattr(type(reading), "is_ready", True)
+        assert (await beat(one.reader))["live"] is True
+        reading.waits_for = "Connection refused"
+        one.reader.waiting.clear()
+        assert (await beat(one.reader))["live"] is False
+        running.cancel()
+
+    asyncio.run(play())
+
+
 def test_rows_begin_with_those_of_now_and_then_change(desk: GatewayDesk) -> None:
     async def play() -> None:
         await desk.post("/v1/orders", {**ORDER, "price": "189.00", "client_order_id": "a"})
