@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from fillstream.cli.exit_codes import Exit, Stop
-from fillstream.libs.common.runtime.exit_codes import REDIS_VARIABLE
+from fillstream.libs.common.runtime.exit_codes import ANALYTICS_VARIABLE, REDIS_VARIABLE
 
 GATEWAY_VARIABLE = "FILLSTREAM_GATEWAY_URL"
 KEY_VARIABLE = "FILLSTREAM_KEY"
@@ -199,7 +199,7 @@ AnalyticsUrl = Annotated[
     str | None,
     typer.Option(
         "--analytics-url",
-        envvar="FILLSTREAM_ANALYTICS_URL",
+        envvar=ANALYTICS_VARIABLE,
         callback=_http_url,
         help="Where analytics answers HTTP.",
     ),

@@ -34,7 +34,7 @@ from fillstream.libs.common.process.app import address_of, refuse, settings_or_e
 from fillstream.libs.common.process.settings import Settings, SettingsError
 from fillstream.libs.common.process.settings.gateway import span_ms
 from fillstream.libs.common.runtime.continuity import TopologyDiffers
-from fillstream.libs.common.runtime.exit_codes import EXIT_CRASHED, EXIT_SETTINGS
+from fillstream.libs.common.runtime.exit_codes import ANALYTICS_VARIABLE, EXIT_CRASHED, EXIT_SETTINGS
 from fillstream.libs.common.runtime.heartbeat import Heartbeat, forget_silent
 from fillstream.libs.common.runtime.log import connect as connect_now
 from fillstream.libs.common.runtime.look import read_marker
@@ -88,8 +88,6 @@ from fillstream.services.gateway.web import files as web
 
 logger = logging.getLogger(__name__)
 
-ANALYTICS_VARIABLE: Final = "FILLSTREAM_ANALYTICS_URL"
-"""Where analytics answers, as the command is told it, too."""
 ABOUT: Final = (
     "Orders, positions, accounts and markets of a Fillstream desk. Numbers are text, exact to the digit; times are"
     " milliseconds since 1970 UTC; `as_of` says up to where the desk's streams are known in an answer."

@@ -15,6 +15,7 @@ from fillstream.cli.commands import RUN
 from fillstream.cli.exit_codes import Exit, Stop
 from fillstream.cli.options import OPERATOR_VARIABLE, AsJson, Config, OperatorUrl, RedisUrl, Who, login
 from fillstream.libs.common.process.keys import MAX_RATE_LIMIT, ROLES, Scope, expiry, named, scopes_of
+from fillstream.libs.common.runtime.exit_codes import ANALYTICS_VARIABLE
 from fillstream.tools.render import as_json, console, printable, show, time_of
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 COLUMNS = ("id", "name", "scopes", "accounts", "created", "expires", "last_used", "state")
 THERE = "SELECT account AS name FROM accounts UNION SELECT alias FROM aliases ORDER BY name"
-ANALYTICS_VARIABLE = "FILLSTREAM_ANALYTICS_URL"
 SPARE = ("created", "last_used", "expires")
 """See `fillstream.tools.render.print_table`."""
 

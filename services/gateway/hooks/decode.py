@@ -91,6 +91,8 @@ def _check_age(read: Read, max_age_s: int, now_ms: int) -> None:
     age_s = (now_ms - made_ms) / 1000
     if age_s > max_age_s:
         raise refused(f"{read.label}time: {shorten(read.time)} is {age_s:.0f} s ago, and {limit}")
+    if age_s < -max_age_s:  # a clock or a zone that is wrong would let every old one in
+        raise refused(f"{read.label}time: {shorten(read.time)} is {-age_s:.0f} s to come, and {limit}")
 
 
 def _time_of(text: str) -> int | None:

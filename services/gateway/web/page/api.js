@@ -1,7 +1,7 @@
 // Asking the gateway: one way for every room. A refusal is a `Problem` with the desk's own sentence.
 
 /** What the gateway refused (RFC 9457), or that it does not answer. */
-export class Problem extends Error {
+class Problem extends Error {
   constructor(status, said) {
     super(said.detail ?? said.title ?? `the gateway answered ${status}`);
     this.status = status;

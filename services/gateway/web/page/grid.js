@@ -43,9 +43,9 @@ const SETTLE_MS = 500;
  * `columns`: AG Grid's; `key(row)`: what a row goes by; `label`: what it is, for who hears it; `opened(row)`: Enter or a
  * double click on a row; `sort`: `[field, "asc" | "desc"]`; `keys`: what a key does to the row it is pressed on;
  * `keeps(row)`: whether a row is shown, `keepsAll()`: whether all are now; `lasting`: columns whose values stay as they are.
- * Returns `{put(rows, isAll), remove(keys), filter(text), focus(), selected(), end(), api}`.
+ * Returns `{api, put(rows, isAll), quick(text), refilter(), focus(), end()}`.
  */
-export function grid(box, { columns, key, label, opened, chosen, sort, keys = {}, empty = "nothing here", quick, keeps, keepsAll = () => false, lasting = [] }) {
+export function grid(box, { columns, key, label, opened, sort, keys = {}, empty = "nothing here", keeps, keepsAll = () => false, lasting = [] }) {
   box.classList.add("grid");
   const known = new Map();
   const api = agGrid.createGrid(box, {
@@ -56,7 +56,6 @@ export function grid(box, { columns, key, label, opened, chosen, sort, keys = {}
     overlayNoRowsTemplate: `<span></span>`, ensureDomOrder: true, maintainColumnOrder: true,
     isExternalFilterPresent: () => Boolean(keeps) && !keepsAll(), doesExternalFilterPass: ({ data }) => keeps(data),
     onRowDoubleClicked: ({ data }) => opened?.(data),
-    onSelectionChanged: ({ api: of }) => chosen?.(of.getSelectedRows()[0] ?? null),
     onCellFocused: ({ rowIndex, api: of }) => of.getDisplayedRowAtIndex(rowIndex)?.setSelected(true, true),
     onCellKeyDown: ({ event, data }) => {
       if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA|BUTTON)$/.test(event.target.tagName)) return;
@@ -64,7 +63,6 @@ export function grid(box, { columns, key, label, opened, chosen, sort, keys = {}
       else keys[event.key]?.(data);
     },
     onModelUpdated: ({ api: of }) => reach(of.getDisplayedRowCount() === 0),
-    context: { label },
     localeText: { noRowsToShow: empty, noMatchingRows: empty },
   });
   box.setAttribute("role", "group"); // the panel around it is the landmark
@@ -77,7 +75,6 @@ export function grid(box, { columns, key, label, opened, chosen, sort, keys = {}
     else view?.removeAttribute("tabindex");
   }
   reach(true);
-  if (quick) api.setGridOption("quickFilterText", quick);
 
   let settling = null;
   const moves = () => api.isAnyFilterPresent() || api.getColumnState().some((each) => each.sort && !lasting.includes(each.colId));
@@ -92,6 +89,7 @@ export function grid(box, { columns, key, label, opened, chosen, sort, keys = {}
     api,
     put(rows, isAll = false) {
       if (isAll) {
+        api.flushAsyncTransactions(); // what was to be added is among these, or gone
         known.clear();
         for (const row of rows) known.set(key(row), row);
         api.setGridOption("rowData", [...known.values()]);
@@ -113,14 +111,8 @@ export function grid(box, { columns, key, label, opened, chosen, sort, keys = {}
       if (add.length || late.length) api.applyTransactionAsync({ add, update: late });
       if (update.length > late.length) settle();
     },
-    remove(gone) {
-      const rows = gone.map((each) => known.get(each)).filter(Boolean);
-      for (const each of gone) known.delete(each);
-      if (rows.length) api.applyTransactionAsync({ remove: rows });
-    },
     quick: (text) => api.setGridOption("quickFilterText", text),
     refilter: () => api.onFilterChanged(),
-    selected: () => api.getSelectedRows()[0] ?? null,
     focus() {
       const at = api.getFocusedCell()?.rowIndex ?? 0;
       if (api.getDisplayedRowCount() > 0) api.setFocusedCell(at, api.getAllDisplayedColumns()[0]);

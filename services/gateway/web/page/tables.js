@@ -5,7 +5,7 @@ import { follow, watch } from "./stream.js";
 
 const hedged = (row) => (row.position_mode ? row.position_id : "");
 /** What a row goes by, of each topic of rows. */
-export const KEYS = {
+const KEYS = {
   orders: (row) => row.order_id,
   lists: (row) => `${row.account} ${row.list_id}`,
   positions: (row) => `${row.account} ${row.symbol} ${hedged(row)}`,

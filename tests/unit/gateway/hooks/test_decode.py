@@ -473,6 +473,8 @@ TIMED = '{"symbol": {"from": "s"}, "side": "BUY", "quantity": "1", "time": {"fro
         ("2026-11-27T15:31:00Z", None),
         ("2026-11-27T15:28:59Z",
          "time: '2026-11-27T15:28:59Z' is 61 s ago, and this hook takes alerts of at most 60 s"),
+        ("2026-11-27T15:31:01Z",
+         "time: '2026-11-27T15:31:01Z' is 61 s to come, and this hook takes alerts of at most 60 s"),
         ("1795793339", "time: '1795793339' is 61 s ago, and this hook takes alerts of at most 60 s"),
         ("1795793340000", None),
         ("1795793339000", "time: '1795793339000' is 61 s ago, and this hook takes alerts of at most 60 s"),
@@ -480,7 +482,7 @@ TIMED = '{"symbol": {"from": "s"}, "side": "BUY", "quantity": "1", "time": {"fro
          "seconds since 1970"),
     ],
 )  # fmt: skip
-def test_an_alert_that_is_too_old_is_refused(its: Hook, made: str, why: str | None) -> None:
+def test_an_alert_that_is_too_old_or_of_a_time_to_come_is_refused(its: Hook, made: str, why: str | None) -> None:
     posted = {**FILLED, "time": made} if its.kind == "tradingview" else {"s": "AAPL", "at": made}
     if why is None:
         assert said(posted, its)[0]["symbol"] == "AAPL"

@@ -28,7 +28,7 @@ function controlFor(parameter) {
 }
 
 /** Return the JSON that is sent: a list is written with commas, everything else as it stands. */
-export function parametersOf(boxes, said) {
+function parametersOf(boxes, said) {
   const types = new Map((said?.parameters ?? []).map((each) => [each.name, each.type]));
   const given = boxes
     .map((box) => [box.name, box.given()])

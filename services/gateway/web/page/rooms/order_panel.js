@@ -64,7 +64,7 @@ export function orderPanel(closed) {
 }
 
 /** Return events one below the other, each with how long after the one before it came. */
-export function timeline(events) {
+function timeline(events) {
   let before = null;
   return el("ol", { class: "timeline", "aria-label": "What happened" }, events.map((event) => {
     const gap = before === null ? null : event.time - before;

@@ -13,7 +13,7 @@ import { orderPanel } from "./order_panel.js";
 const STATES = { Filled: "up", Rejected: "down", Canceled: "quiet", Expired: "quiet" };
 
 /** The columns of an order, for every room that lists them. */
-export const orderColumns = (acts) => [
+const orderColumns = (acts) => [
   column.text("order_id", "Order", { width: 90, comparator: compare, cellClass: "number" }),
   column.time("received_time", "Received"),
   column.text("account", "Account"),
