@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -96,8 +95,3 @@ class Tab:
         self._context.close()
         assert self.outside == []
         assert self.complaints == []
-
-
-def as_json(value: Any) -> str:
-    """Return a value as JavaScript has it."""
-    return json.dumps(value)
