@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from fillstream.libs.common.messages.reference import AccountTerms, InstrumentTerms, VenueTerms
@@ -25,7 +26,12 @@ STATES = ("HALTED", "REDUCING")
 """The strictest first."""
 
 
-def terms_of(ask: Ask, symbol: str, named: str, venue: str | None) -> Terms:
+NOTHING_SHOWN: Mapping[str, Market] = MappingProxyType({})
+
+
+def terms_of(
+    ask: Ask, symbol: str, named: str, venue: str | None, shown: Mapping[str, Market] = NOTHING_SHOWN
+) -> Terms:
     """Return what the desk knows of whoever trades what and where.
 
     Args:
@@ -33,6 +39,8 @@ def terms_of(ask: Ask, symbol: str, named: str, venue: str | None) -> Terms:
         symbol: of the instrument.
         named: the account, or an alias of it.
         venue: where the order says it goes, None where it does not.
+        shown: the instrument's markets by venue, as whoever asks sees them; analytics, some way behind, is asked for
+            those that are not among them.
 
     Raises:
         ValueError: there is no such instrument, account or venue.
@@ -45,10 +53,6 @@ def terms_of(ask: Ask, symbol: str, named: str, venue: str | None) -> Terms:
     at = venue or limits.venue or instrument.venue or SIM
     if at not in venues:
         raise ValueError(f"venue: {at} is no venue of this desk, {', '.join(venues)}")
-    quotes = ask(
-        "SELECT bid_px, bid_qty, ask_px, ask_qty, last_px FROM events WHERE type = 'QuoteUpdated' "  # noqa: S608
-        f"AND symbol = {_text(symbol)} AND venue = {_text(at)} ORDER BY time DESC, seq DESC LIMIT 1"
-    )
     traded = ask(
         "SELECT date_diff('day', f.time::DATE, current_date) AS day, "  # noqa: S608 - they are quoted
         f"sum(abs({value_of('f.last_qty', 'f.last_px')}))::VARCHAR AS value "
@@ -63,20 +67,20 @@ def terms_of(ask: Ask, symbol: str, named: str, venue: str | None) -> Terms:
         limits=limits,
         venue=at,
         venues=venues,
-        market=Market(**quotes[0]) if quotes else Market(),
+        market=shown[at] if at in shown else _market(ask, symbol, at),
         traded={int(row["day"]): Decimal(row["value"]) for row in traded},
         state=_state(ask, account),
     )
 
 
-def known_of(ask: Ask, symbol: str, named: str) -> Known:
+def known_of(ask: Ask, symbol: str, named: str, shown: Mapping[str, Market] = NOTHING_SHOWN) -> Known:
     """Return what the desk knows of all its venues for whoever would trade what; see `terms_of`.
 
     Raises:
         ValueError: there is no such instrument or account.
     """
-    home = terms_of(ask, symbol, named, None)
-    at = {name: home if name == home.venue else terms_of(ask, symbol, named, name) for name in home.venues}
+    home = terms_of(ask, symbol, named, None, shown)
+    at = {name: home if name == home.venue else terms_of(ask, symbol, named, name, shown) for name in home.venues}
     return Known(home, at, levels_of(ask, symbol), closed_of(ask, symbol))
 
 
@@ -125,6 +129,14 @@ def closed_of(ask: Ask, symbol: str) -> dict[str, str]:
     ):
         found[row["name"]] = "has a breaker that is not closed"
     return found
+
+
+def _market(ask: Ask, symbol: str, venue: str) -> Market:
+    quotes = ask(
+        "SELECT bid_px, bid_qty, ask_px, ask_qty, last_px FROM events WHERE type = 'QuoteUpdated' "  # noqa: S608
+        f"AND symbol = {_text(symbol)} AND venue = {_text(venue)} ORDER BY time DESC, seq DESC LIMIT 1"
+    )
+    return Market(**quotes[0]) if quotes else Market()
 
 
 def _state(ask: Ask, account: str) -> str:

@@ -84,6 +84,7 @@ def test_a_viewer_sees_and_a_risk_manager_stops(tab: Tab) -> None:
     )
     assert refused == [403, "scope_missing"], "what is not shown is not allowed either"
     tab.page.get_by_role("button", name="Log out").click()
+    expect(tab.page.get_by_label("Password")).to_be_visible()  # the page has begun anew
     log_in(tab, "rita")
     expect(tab.page.get_by_role("button", name="Kill switch")).to_be_visible()
 

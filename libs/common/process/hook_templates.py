@@ -17,7 +17,6 @@ from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from typing import Any, Final
 
-from fillstream.libs.common.messages.signals import SIGNALS
 from fillstream.libs.common.messages.wire import DuplicateKey, unique
 from fillstream.libs.common.values.naming import shorten
 
@@ -114,6 +113,8 @@ def _types(template: Template) -> list[Any]:
 
 
 def _check_names(template: Template) -> None:
+    from fillstream.libs.common.messages.signals import SIGNALS  # noqa: PLC0415 - of what --help loads too
+
     known: dict[str, None] = {}
     for kind in _types(template):
         if kind not in TYPES:

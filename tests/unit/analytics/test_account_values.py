@@ -12,6 +12,7 @@ import pytest
 from fillstream.libs.common.messages.codes import AccountType
 from fillstream.services.analytics.sinks.store import Store
 from fillstream.tools.desk_terms import terms_of
+from fillstream.tools.preview import Market
 from tests.support.orders import CONFIG
 from tests.support.stored_desk import stored
 from tests.support.terms import account, but, instrument
@@ -103,6 +104,10 @@ def test_exposures_in_inverse_contracts_are_in_what_they_settle_in(tmp_path: Pat
     known = terms_of(rows, "PERP", "default", None)
     assert known.instrument.inverse
     assert [*known.traded.values()] == [D(40)], "what tiers count"
+    assert (known.market.bid_px, known.market.ask_px) == (D(80), D(80))
+    sees = Market(bid_px="70", ask_px="71")
+    assert terms_of(rows, "PERP", "default", None, {known.venue: sees}).market == sees, "who asks sees the newest"
+    assert terms_of(rows, "PERP", "default", None, {"ELSEWHERE": sees}).market == known.market
 
 
 def test_the_newest_word_on_targets_and_exits(store: Store) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -282,6 +283,21 @@ def test_a_preview_looks_at_what_an_order_waits_for(
         assert told.status_code == status, told.text
         found = told.json()
         assert (found["preview"]["refused"] if status == 200 else found["detail"]) == said
+
+    asyncio.run(play())
+
+
+def test_a_preview_goes_by_the_market_that_the_gateway_sees(desk: GatewayDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def play() -> None:
+        desk.app.state.behind = desk.gateway.behind = Behind()  # type: ignore[assignment]
+        monkeypatch.setattr(rooms, "terms_of", lambda *given: replace(TERMS, market=given[4].get("SIM", Market())))
+        monkeypatch.setattr(rooms, "volume_of", lambda *_: None)
+        order = {"symbol": "AAPL", "side": "BUY", "quantity": "7"}
+        told = (await desk.post("/v1/orders/preview", order)).json()["preview"]
+        assert told["notional"] != "1344.14"
+        desk.quote(19_198, 19_202)
+        told = (await desk.post("/v1/orders/preview", order)).json()["preview"]
+        assert (told["refused"], told["notional"]) == (None, "1344.14")
 
     asyncio.run(play())
 

@@ -33,7 +33,7 @@ const STEPS = [0, 1, 2, 3, 4, 5].flatMap((power) => [1n, 2n, 5n].map((each) => e
 
 /** Return `{element, end}`: a ladder whose orders go by a ticket (`fill`, `place`, `account`, `summary`, `onChange`). */
 export function ladder(ticket) {
-  const state = { symbol: symbol(), step: 1n, centre: null, chosen: null, isAuto: true, isHeld: false, moved: 0, last: null, rows: [], cells: [] };
+  const state = { symbol: symbol(), step: 1n, centre: null, chosen: null, isAuto: true, isHeld: false, settles: 0, last: null, rows: [], cells: [] };
   const view = parts(state);
   const { grid, list, note, venues, steps, armed } = view;
   let readers = [];
@@ -98,10 +98,17 @@ export function ladder(ticket) {
     if (mid === null) return;
     if (state.isAuto) state.step = stepFor(state);
     state.centre = whole(mid + state.step / 2n, state.step) * state.step;
-    state.moved = performance.now();
+    moved();
     steps.title = `a row is ${state.step} tick${state.step > 1n ? "s" : ""} of ${state.tick}`;
     if (state.chosen !== null && !isShown(state, state.chosen)) state.chosen = null;
     state.chosen = state.chosen === null ? null : whole(state.chosen, state.step) * state.step;
+  }
+
+  /** Take no click for a while, and show that: it would be meant for another price. */
+  function moved() {
+    grid.setAttribute("aria-busy", "true");
+    clearTimeout(state.settles);
+    state.settles = setTimeout(() => grid.removeAttribute("aria-busy"), MOVED_MS);
   }
 
   function act(side, ticks) {
@@ -121,7 +128,7 @@ export function ladder(ticket) {
     const cell = event.target.closest("[data-column]");
     const at = cell ? [...list.children].indexOf(cell.parentElement) : -1;
     if (at < 0 || state.centre === null) return;
-    if (performance.now() - state.moved < MOVED_MS) {
+    if (grid.hasAttribute("aria-busy")) {
       toast("the ladder has just moved: look again", "bad");
       return;
     }
@@ -220,6 +227,7 @@ export function ladder(ticket) {
       if (now !== "live") disarm();
     }),
     () => seen.disconnect(),
+    () => clearTimeout(state.settles),
     () => orders.end(),
   ];
   view.fit();

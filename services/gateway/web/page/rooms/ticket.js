@@ -13,6 +13,8 @@ import { priceShown, tickOf, venueOf } from "./market.js";
 import { said, sendOrder } from "./sending.js";
 
 const PREVIEW_MS = 250;
+/** After the market moved under an order that is written: its preview costs the desk some queries. */
+const MOVED_PREVIEW_MS = 2_000;
 const SIZES = ["quantity", "notional", "equity_percent", "risk_percent", "risk_amount"];
 /** What a type needs beside its size; of one that is not here every price is shown. */
 const NEEDS = {
@@ -111,6 +113,7 @@ function form(made, fields, state, tell) {
     );
   const account = () => boxes.get("account").control.value;
   let timer = 0;
+  let followed = 0;
   let turn = 0;
   let moved = -MOVED_MS; // when another symbol took the prices away
 
@@ -131,6 +134,15 @@ function form(made, fields, state, tell) {
     clearTimeout(timer);
     timer = setTimeout(preview, PREVIEW_MS);
     tell("fields");
+  }
+
+  /** Ask anew, once it has been a while, what the order would do: the market is another. */
+  function quoted() {
+    if (!view.touch(quotes.rows(), fill) || followed) return;
+    followed = setTimeout(() => {
+      followed = 0;
+      if (!document.hidden) preview();
+    }, MOVED_PREVIEW_MS);
   }
 
   /** Show what the type needs, and what the button does. */
@@ -261,7 +273,7 @@ function form(made, fields, state, tell) {
   });
   view.send.addEventListener("click", () => send());
   view.send.disabled = !may("orders:write");
-  const quotes = use("quotes", () => view.touch(quotes.rows(), fill));
+  const quotes = use("quotes", quoted);
   const end = onChoice((what) => {
     if (what.account) boxes.get("account").put(what.account);
     if (what.account !== undefined) tell("account");
@@ -291,6 +303,7 @@ function form(made, fields, state, tell) {
     },
     end() {
       clearTimeout(timer);
+      clearTimeout(followed);
       kept = {
         side: state.side,
         kind: view.kind.value,
@@ -390,12 +403,13 @@ function layout(fields, changed) {
     send,
     all: () => [...boxes.values(), ...algorithm.boxes()],
     boxOf: (name) => boxes.get(SIZES.includes(name) ? "size" : name) ?? algorithm.boxes().find((each) => each.name === name) ?? null,
+    /** Show bid and ask; return whether they are others than before. */
     touch(rows, fill) {
       const of = symbol();
       const quote = rows.find((row) => row.symbol === of && row.venue === venueOf(of, rows));
       const tick = tickOf(of);
       const now = JSON.stringify([of, quote?.bid_px, quote?.ask_px, quote?.stale]);
-      if (now === drawn) return;
+      if (now === drawn) return false;
       drawn = now;
       const one = (label, price, kind) =>
         el(
@@ -405,6 +419,7 @@ function layout(fields, changed) {
           el("b", { class: kind }, priceShown(price, tick)),
         );
       touch.replaceChildren(one("Bid", quote?.bid_px, "up"), one("Ask", quote?.ask_px, "down"), quote?.stale ? el("span", { class: "warn" }, "stale") : "");
+      return true;
     },
   };
 }
