@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.conftest import until
-from tests.support.browser import Tab, chromium
+from tests.support.browser import PHONE, Tab, chromium
 from tests.support.desk_of_processes import DeskOfProcesses
 
 NEEDS_A_YES = """
@@ -301,6 +301,68 @@ def test_the_kill_switch_wants_a_word_and_shows_what_the_server_says(desk: DeskO
     tab.page.get_by_role("dialog").get_by_role("button", name="Resume").click()
     expect(badge).to_have_text("ACTIVE")
     assert desk.get("/v1/trading_state")["desk"] == "ACTIVE"
+
+
+def test_trading_is_stopped_and_begun_again_by_the_keyboard_alone(desk: DeskOfProcesses, tab: Tab) -> None:
+    tab.open("positions")
+    badge, keys = tab.page.get_by_label("Trading state"), tab.page.keyboard
+    expect(badge).to_have_text("ACTIVE")
+    keys.press("x")
+    expect(tab.page.get_by_role("dialog", name="Stop trading")).to_be_visible()
+    keys.type("DESK")
+    keys.press("Enter")
+    expect(badge).to_have_text("HALTED")
+    tab.page.get_by_role("button", name="Resume…").focus()
+    keys.press("Enter")
+    expect(tab.page.get_by_role("dialog")).to_be_visible()
+    keys.press("Enter")
+    expect(badge).to_have_text("ACTIVE")
+    assert desk.get("/v1/trading_state")["desk"] == "ACTIVE"
+
+
+# ------------------------------------------------------------------------------------------------- real money, a phone
+
+
+def test_the_first_order_with_real_money_is_asked_about(desk: DeskOfProcesses, tab: Tab) -> None:
+    def real(route: Route) -> None:
+        answer = route.fetch()
+        rows = [{**each, "mode": "LIVE"} for each in answer.json()["accounts"]]
+        route.fulfill(response=answer, json={**answer.json(), "accounts": rows})
+
+    tab.page.route("**/v1/accounts", real)  # this version has no venue that is not simulated
+    tab.open("trade")
+    expect(tab.page.locator("#mode")).to_have_text("LIVE")
+    tab.screenshot("live")
+    ticket = tab.page.get_by_role("region", name="Order ticket")
+    ticket.get_by_label("Size", exact=True).fill("21")
+    ticket.get_by_label("Price", exact=True).fill("140")
+    buy = ticket.get_by_role("button", name="BUY LIVE")
+    for label, sent in (("Leave it", 0), ("BUY LIVE", 1)):
+        buy.click()
+        dialog = tab.page.get_by_role("dialog")
+        expect(dialog).to_contain_text("default is a LIVE account")
+        dialog.get_by_role("button", name=label).click()
+        expect(dialog).to_be_hidden()
+        until(lambda: _resting(desk, "21") == sent, "what was meant")  # noqa: B023
+    buy.click()  # once it was meant, it is not asked again
+    until(lambda: _resting(desk, "21") == 2, "the second one")
+
+
+def test_an_order_is_sent_and_canceled_on_a_phone(desk: DeskOfProcesses, browser: Browser) -> None:
+    tab = Tab(browser, desk.url, PHONE, "light", touch=True).open("trade")
+    ticket = tab.page.get_by_role("region", name="Order ticket")
+    ticket.get_by_label("Size", exact=True).fill("22")
+    ticket.get_by_label("Price", exact=True).fill("141")
+    ticket.get_by_role("button", name="BUY", exact=True).tap()
+    until(lambda: _resting(desk, "22") == 1, "it to rest")
+    [order_id] = [each["order_id"] for each in desk.get("/v1/orders")["orders"] if each["quantity"] == "22"]
+    tab.page.get_by_role("link", name="Orders").tap()
+    cancel = tab.page.get_by_role("button", name=f"Cancel order {order_id}")
+    cancel.scroll_into_view_if_needed()
+    cancel.tap()
+    until(lambda: order(desk, order_id)["ord_status"] == "Canceled", "it to be canceled")
+    expect(tab.page.get_by_role("button", name="Kill switch")).to_be_in_viewport()
+    tab.close()
 
 
 # ----------------------------------------------------------------------------------------------------- losing contact

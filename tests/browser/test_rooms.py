@@ -21,9 +21,16 @@ ROOMS = sorted(
 )
 
 
+FUNDED = """
+funded: {id: 92, venue: SIM, max_order_value: 1000000, max_leverage: 2, max_drawdown: 0.5, max_gross_exposure: 100000}
+"""
+
+
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeskOfProcesses]:
-    made = DeskOfProcesses(tmp_path_factory.mktemp("desk"))
+    made = DeskOfProcesses(tmp_path_factory.mktemp("desk"), accounts=FUNDED)
+    made.client.control("AdjustAccount", "funded", who="test", reason="cash", adjustment="DEPOSIT", amount="10000")
+    made.send(symbol="AAPL", side="BUY", quantity="90", account="funded")
     made.send(symbol="AAPL", side="BUY", quantity="100", strategy="momentum")
     made.send(symbol="AAPL", side="BUY", quantity="50", price="188.00")
     made.send(symbol="AAPL", side="BUY", quantity="9999999", price="188.00")
@@ -66,4 +73,13 @@ def test_rooms_are_for_everybody_and_ask_for_nothing_outside(
         assert wide <= 0, f"{room}: the page is {wide} px wider than the screen"
         tab.screenshot(f"{room}-{theme}-{size[0]}")
     assert found == {}
+    tab.close()
+
+
+def test_how_much_of_a_limit_is_used_is_seen(desk: DeskOfProcesses, browser: Browser) -> None:
+    tab = Tab(browser, desk.url).open("accounts")
+    bar = tab.page.get_by_role("meter", name=re.compile(r"max_leverage of funded: 1\.7\d of 2"))
+    expect(bar).to_be_visible()
+    assert 0.84 < float(bar.get_attribute("value") or "0") < 0.87, "90 at 190 by 10 000 is 1.71"
+    expect(tab.page.get_by_role("meter", name=re.compile("max_gross_exposure of funded"))).to_be_visible()
     tab.close()

@@ -127,8 +127,8 @@ def template_of(scope: Any) -> str:
     if "endpoint" not in scope:
         return "?"
     for name, value in scope.get("path_params", {}).items():
-        before, found, behind = path.rpartition(f"/{value}")
-        if not found or not value:
+        at = f"{path}/".rfind(f"/{value}/")
+        if at < 0 or not value:
             return "?"
-        path = f"{before}/{{{name}}}{behind}"
+        path = f"{path[:at]}/{{{name}}}{path[at + 1 + len(value) :]}"
     return path

@@ -230,7 +230,7 @@ def _positions() -> Answers:
     return {
         "GET /positions": {200: _page("What is held.", positions=list_of(_position()))},
         "GET /positions/{symbol}": {200: told("One position.", position=_position())},
-        "GET /closed_positions": {200: told("Positions that ended.", closed_positions=list_of(closed))},
+        "GET /closed_positions": {200: _page("Positions that ended.", closed_positions=list_of(closed))},
         "GET /exits": {200: _page("What closes positions.", exits=list_of(exits))},
         "GET /targets": {200: _page("What is to be held.", targets=list_of(_target()))},
     }

@@ -123,6 +123,7 @@ async def closed(
     request: Request,
     account: str | None = None,
     symbol: str | None = None,
+    cursor: Cursor = None,
     limit: Limit = DEFAULT_PAGE,
     at_least: Place = None,
 ) -> Response:
@@ -131,8 +132,14 @@ async def closed(
     caller.need(READ)
     await asking.at_least(at_least)
     asked = _of_account(asking, {"account": account, "symbol": symbol})
-    found = chosen(caller, reversed(asking.desk.positions.closed), asked, limit)
-    return answer(request, {"as_of": asking.as_of("positions"), "closed_positions": found})
+    items = ((_ended(row), row) for row in reversed(asking.desk.positions.closed))
+    found, following = page_of_table(items, keeps(caller, asked), cursor, limit)
+    return answer(request, {"as_of": asking.as_of("positions"), "closed_positions": found, "next": following})
+
+
+def _ended(row: Row) -> str:
+    """Return what tells an end from others: a position may end once more, as one that was restated."""
+    return " ".join(str(row[name]) for name in ("account", "symbol", "position_id", "exec_id", "updated_time"))
 
 
 @router.get("/exits", summary="What closes positions by itself")

@@ -258,3 +258,17 @@ def test_without_keys_it_is_local_who_asks(monkeypatch: pytest.MonkeyPatch) -> N
         assert orjson.loads(desk.gateway.audit.waiting[-1]["data"])["who"] == "local"
 
     asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    ("path", "values", "told"),
+    [
+        ("/v1/orders/7", {"order_id": "7"}, "/v1/orders/{order_id}"),
+        ("/v1/orders/e/events", {"order_id": "e"}, "/v1/orders/{order_id}/events"),
+        ("/v1/a/a/b", {"first": "a", "second": "b"}, "/v1/a/{first}/{second}"),
+        ("/v1/files/a/b", {"name": "a/b"}, "/v1/files/{name}"),
+        ("/v1/orders/7", {"order_id": "8"}, "?"),
+    ],
+)
+def test_a_path_is_told_without_its_values(path: str, values: dict[str, str], told: str) -> None:
+    assert audits.template_of({"path": path, "path_params": values, "endpoint": None}) == told

@@ -287,6 +287,25 @@ def test_a_preview_looks_at_what_an_order_waits_for(
     asyncio.run(play())
 
 
+def test_positions_that_ended_come_in_pages(desk: GatewayDesk) -> None:
+    async def play() -> None:
+        for number in range(5):
+            await desk.post("/v1/orders", {**ORDER, "signal_id": f"in-{number}"})
+            await desk.post("/v1/positions/AAPL/close")
+            desk.wait(100)
+        seen, cursor = [], None
+        for size in (2, 2, 1):
+            asked = {"limit": 2, **({"cursor": cursor} if cursor else {})}
+            page = (await desk.http.get("/v1/closed_positions", params=asked)).json()
+            seen += [each["exec_id"] for each in page["closed_positions"]]
+            assert len(page["closed_positions"]) == size
+            cursor = page["next"]
+        assert cursor is None
+        assert seen == [each["exec_id"] for each in reversed(desk.desk.positions.closed)]
+
+    asyncio.run(play())
+
+
 def test_a_preview_goes_by_the_market_that_the_gateway_sees(desk: GatewayDesk, monkeypatch: pytest.MonkeyPatch) -> None:
     async def play() -> None:
         desk.app.state.behind = desk.gateway.behind = Behind()  # type: ignore[assignment]

@@ -19,7 +19,7 @@ import pytest
 @pytest.mark.parametrize("number", range(4))
 def test_nobody_else_empties_it(client, number):
     client.set("mine", number)
-    pathlib.Path(__file__).with_name(f"port.{number}").write_text(str(client.info("server")["tcp_port"]))
+    pathlib.Path(__file__).with_name(f"server.{number}").write_text(client.info("server")["run_id"])
     assert client.get("mine") == str(number).encode()
     if number % 2:
         stage = threading.Thread(target=os._exit, args=(70,))
@@ -45,7 +45,7 @@ def run_in_two(folder: Path, **environ: str) -> subprocess.CompletedProcess[str]
 def test_each_has_a_server_and_outlives_a_stage_that_ends_its_process(tmp_path: Path) -> None:
     run = run_in_two(tmp_path)
     assert run.returncode == pytest.ExitCode.TESTS_FAILED, run.stdout + run.stderr
-    assert len({port.read_text() for port in tmp_path.glob("port.*")}) == 2
+    assert len({server.read_text() for server in tmp_path.glob("server.*")}) == 2
     _, _, ran = run.stdout.partition("= what ran =")
     (told,) = (line for line in ran.splitlines() if line.startswith("Redis: "))
     assert told.endswith(", in 2 processes"), told
@@ -60,4 +60,4 @@ def test_a_server_that_is_named_is_not_emptied_from_two_processes(tmp_path: Path
     run = run_in_two(tmp_path, TEST_REDIS_URL="redis://127.0.0.1:1")
     assert run.returncode == pytest.ExitCode.USAGE_ERROR
     assert "TEST_REDIS_URL names one" in run.stderr
-    assert not list(tmp_path.glob("port.*"))
+    assert not list(tmp_path.glob("server.*"))

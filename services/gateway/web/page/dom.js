@@ -99,5 +99,6 @@ export function ask(title, body, { label, act, danger = false, ready = () => tru
   document.body.append(dialog);
   look();
   dialog.showModal();
+  form.querySelector("input:not([type=checkbox]), textarea")?.focus(); // Enter there is the button; in a list it is not
   return dialog;
 }

@@ -35,6 +35,17 @@ export const column = {
   }),
 };
 
+const isNarrow = () => innerWidth <= 760;
+
+/** The column of what can be done to a row: `more` has its `cellRenderer`, and a `valueGetter` that changes when that does. */
+export const actsColumn = (width, more) => ({ headerName: "Acts", colId: "acts", width, sortable: false, suppressNavigable: true, pinned: isNarrow() ? null : "right", ...more });
+
+/** On a phone what can be done stands behind the first two columns, where it is in sight. */
+function placed(columns) {
+  const at = columns.findIndex((each) => each.colId === "acts");
+  return at < 0 || !isNarrow() ? columns : [...columns.slice(0, 2), columns[at], ...columns.slice(2).filter((each) => each.colId !== "acts")];
+}
+
 const SETTLE_MS = 500;
 
 /**
@@ -49,7 +60,7 @@ export function grid(box, { columns, key, label, opened, sort, keys = {}, empty 
   box.classList.add("grid");
   const known = new Map();
   const api = agGrid.createGrid(box, {
-    theme: theme(), styleNonce: nonce, columnDefs: columns.map((each) => (sort && each.field === sort[0] ? { ...each, initialSort: sort[1] } : each)), getRowId: ({ data }) => key(data),
+    theme: theme(), styleNonce: nonce, columnDefs: placed(columns).map((each) => (sort && each.field === sort[0] ? { ...each, initialSort: sort[1] } : each)), getRowId: ({ data }) => key(data),
     defaultColDef: { sortable: true, resizable: true, minWidth: 64, width: 104, suppressHeaderMenuButton: true },
     rowSelection: { mode: "singleRow", checkboxes: false, enableClickSelection: true },
     asyncTransactionWaitMillis: 50, animateRows: false, suppressCellFocus: false, suppressScrollOnNewData: true,

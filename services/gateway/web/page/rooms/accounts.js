@@ -15,11 +15,28 @@ const WORTH = [
   ["gross_exposure", "Gross exposure", money], ["net_exposure", "Net exposure", money], ["leverage_ratio", "Leverage", (v) => shown(v, 2)],
   ["drawdown_ratio", "Drawdown", percent], ["value_at_risk", "Value at risk", money], ["buying_power", "Buying power", money],
 ];
+/** Limits of which it can be seen how much is used: by which figure of an account. */
+const USES = [
+  ["max_drawdown", "drawdown_ratio", percent], ["max_leverage", "leverage_ratio", (v) => shown(v, 2)], ["max_concentration", "concentration_ratio", (v) => shown(v, 2)],
+  ["max_value_at_risk", "value_at_risk", money], ["max_gross_exposure", "gross_exposure", money], ["max_net_exposure", "net_exposure", money],
+];
+const NEARLY = 0.8;
 /** Terms of an account that are no limits. */
 const NO_LIMITS = new Set(["account", "account_id", "venue", "updated_time", "trading_state", "mode", "currency", "overridden"]);
 
 function percent(value) {
   return value === null || value === undefined ? "–" : `${shown(String(Number(value) * 100), 2)} %`;
+}
+
+/** Return how much of each of its limits an account has used, as bars: for the eye, so a float will do. */
+function uses(row) {
+  const terms = desk.accounts.get(row.account) ?? {};
+  return USES.filter(([limit, of]) => (terms[limit] ?? null) !== null && (row[of] ?? null) !== null).map(([limit, of, as]) => {
+    const used = Math.abs(Number(row[of])) / Number(terms[limit]);
+    const words = `${as(row[of])} of ${as(terms[limit])}`;
+    return el("div", { class: "use" }, el("span", {}, `${row.account} ${limit}`), el("span", { class: used > 1 ? "bad" : used > NEARLY ? "warn" : "quiet" }, words),
+      el("meter", { min: 0, max: 1, low: NEARLY, high: 0.999, optimum: 0, value: Math.min(1, used), "aria-label": `${limit} of ${row.account}: ${words}` }));
+  });
 }
 
 const gain = (value) => el("span", { class: sign(value) > 0 ? "up" : sign(value) < 0 ? "down" : "" }, money(value));
@@ -89,11 +106,13 @@ export const accounts = {
         ? el("p", { class: "empty" }, "No account has money of its own: `fillstream adjust default deposit 100000` pays some in. Profit and loss below need none.")
         : table(["Account", "Mode", "Cur.", ...WORTH.map(([, label]) => [label, true])],
           rows.map((row) => [row.account, modeOf(row.account), row.currency, ...WORTH.map(([name, , as]) => (name === "day_pnl" || name === "unrealized_pnl" ? gain(row[name]) : as(row[name])))]), "What accounts are worth"));
+      drawRisk();
     }
 
     function drawRisk() {
       const rows = broken.rows().filter(isChosen);
-      risk.body.replaceChildren(rows.length === 0 ? el("p", { class: "empty" }, "no limit on risk was ever broken")
+      const bars = values.rows().filter(isChosen).flatMap(uses);
+      risk.body.replaceChildren(bars.length === 0 ? "" : el("div", { class: "uses" }, bars), rows.length === 0 ? el("p", { class: "empty" }, "no limit on risk was ever broken")
         : table(["Account", "Limit", "Now", ["Measured", true], ["Allowed", true], "Then", "Why"],
           rows.map((row) => [row.account, row.limit, row.broken ? el("b", { class: "bad" }, "BROKEN") : "holds", shown(row.measured), shown(row.allowed), row.risk_action, row.text]), "Limits on risk"));
     }
@@ -140,13 +159,12 @@ export const accounts = {
     const terms = every(5_000, async () => {
       await load(); // others change limits, too
       const now = JSON.stringify([...desk.accounts]);
-      if (now !== drawn) drawLimits();
+      if (now !== drawn) { drawLimits(); drawRisk(); }
       drawn = now;
     }, (error) => toast(error.message, "bad"));
     draw();
-    drawRisk();
     drawLimits();
-    const end = onChoice(() => { draw(); drawRisk(); drawLimits(); curve.now(); exposure.now(); });
+    const end = onChoice(() => { draw(); drawLimits(); curve.now(); exposure.now(); });
     return () => { end(); terms.end(); curve.end(); exposure.end(); values.end(); broken.end(); plot.end(); };
   },
 };

@@ -2,7 +2,7 @@
 
 import { act, may } from "../api.js";
 import { el, facts, panel, table, toast } from "../dom.js";
-import { column, grid } from "../grid.js";
+import { actsColumn, column, grid } from "../grid.js";
 import { compare, shown, span, time } from "../numbers.js";
 import { use } from "../tables.js";
 import { isChosen, onChoice } from "../shell/chosen.js";
@@ -72,16 +72,10 @@ const columns = () => [
   column.text("why", "Why", { width: 240, valueGetter: ({ data }) => data.progress?.text ?? data.text }),
   ...(may("orders:write")
     ? [
-        {
-          headerName: "Acts",
-          colId: "acts",
-          width: 146,
-          sortable: false,
-          pinned: innerWidth > 760 ? "right" : null,
-          suppressNavigable: true,
+        actsColumn(146, {
           valueGetter: ({ data }) => `${isOpen(data)} ${isPaused(data)}`,
           cellRenderer: ({ data }) => acts(data, true) ?? "",
-        },
+        }),
       ]
     : []),
 ];

@@ -2,7 +2,7 @@
 
 import { get, may, part } from "../api.js";
 import { choice, el, panel, toast } from "../dom.js";
-import { column, grid } from "../grid.js";
+import { actsColumn, column, grid } from "../grid.js";
 import { compare } from "../numbers.js";
 import { use } from "../tables.js";
 import { account, isChosen, onChoice } from "../shell/chosen.js";
@@ -13,7 +13,7 @@ import { orderPanel } from "./order_panel.js";
 const STATES = { Filled: "up", Rejected: "down", Canceled: "quiet", Expired: "quiet" };
 
 /** The columns of an order, for every room that lists them. */
-const orderColumns = (acts) => [
+const orderColumns = () => [
   column.text("order_id", "Order", { width: 90, comparator: compare, cellClass: "number" }),
   column.time("received_time", "Received"),
   column.text("account", "Account"),
@@ -35,23 +35,22 @@ const orderColumns = (acts) => [
   column.text("strategy", "Strategy"),
   column.text("client_order_id", "Client's id", { width: 130 }),
   column.text("text", "Why", { width: 260 }),
-  ...(acts ? [actions()] : []),
+  actions(),
 ];
 
 /** The column in which an order is amended and canceled. */
 function actions() {
-  return {
-    headerName: "Acts", colId: "acts", width: 132, sortable: false, pinned: innerWidth > 760 ? "right" : null, suppressNavigable: true,
+  return actsColumn(132, {
     cellRenderer: ({ data }) => (isOpen(data) && may("orders:write") ? el("span", { class: "row acts" },
       el("button", { class: "tiny", "aria-label": `Amend order ${data.order_id}`, tabindex: "-1", onclick: () => amend(data) }, "Amend"),
       el("button", { class: "tiny", "aria-label": `Cancel order ${data.order_id}`, tabindex: "-1", onclick: () => cancel(data) }, "Cancel")) : ""),
     // drawn anew only when what can be done changes
     valueGetter: ({ data }) => isOpen(data),
-  };
+  });
 }
 
 /** Return a grid of orders in a box, kept up to date: `keeps(row)` says which, `columns` what of them. */
-export function blotter(box, { keeps = () => true, keepsAll = () => false, opened, label = "Orders", columns = orderColumns(true) }) {
+export function blotter(box, { keeps = () => true, keepsAll = () => false, opened, label = "Orders", columns = orderColumns() }) {
   const made = grid(box, {
     columns, key: (row) => row.order_id, label, sort: ["received_time", "desc"],
     lasting: ["order_id", "received_time", "account", "symbol", "side", "order_type", "client_order_id", "strategy"],

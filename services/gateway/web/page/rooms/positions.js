@@ -2,7 +2,7 @@
 
 import { act, may, part } from "../api.js";
 import { ask, el, field, panel, table, toast } from "../dom.js";
-import { column, grid } from "../grid.js";
+import { actsColumn, column, grid } from "../grid.js";
 import { less, money, sign, sum } from "../numbers.js";
 import { use } from "../tables.js";
 import { isChosen, onChoice } from "../shell/chosen.js";
@@ -26,13 +26,12 @@ export const positionColumns = (acts) => [
   column.gain("day_pnl", "Day"),
   column.text("currency", "Cur.", { width: 76 }),
   column.text("position_id", "Position's id", { width: 110 }),
-  ...(acts ? [{
-    headerName: "Acts", colId: "acts", width: 150, sortable: false, pinned: innerWidth > 760 ? "right" : null,
+  ...(acts ? [actsColumn(150, {
     valueGetter: ({ data }) => sign(data.position) !== 0,
     cellRenderer: ({ data }) => (sign(data.position) !== 0 && may("orders:write") ? el("span", { class: "row acts" },
       el("button", { class: "tiny", "aria-label": `Protect ${data.symbol}`, tabindex: "-1", onclick: () => protect(data) }, "Protect"),
       el("button", { class: "tiny", "aria-label": `Close ${data.symbol}`, tabindex: "-1", onclick: () => close(data) }, "Close")) : ""),
-  }] : []),
+  })] : []),
 ];
 
 const named = (row) => ({ account: row.account, ...(row.position_mode ? { position_id: row.position_id } : {}) });

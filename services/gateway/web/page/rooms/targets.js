@@ -2,7 +2,7 @@
 
 import { act, may, part } from "../api.js";
 import { ask, choice, el, field, panel, toast } from "../dom.js";
-import { column, grid } from "../grid.js";
+import { actsColumn, column, grid } from "../grid.js";
 import { absolute, compare, less, shown, sign, sum } from "../numbers.js";
 import { use } from "../tables.js";
 import { desk, isChosen, onChoice, symbol, trades } from "../shell/chosen.js";
@@ -55,13 +55,7 @@ const targetColumns = (heldOf) => [
   column.text("text", "Why", { width: 240 }),
   ...(may("orders:write")
     ? [
-        {
-          headerName: "Acts",
-          colId: "acts",
-          width: 84,
-          sortable: false,
-          pinned: innerWidth > 760 ? "right" : null,
-          suppressNavigable: true,
+        actsColumn(84, {
           valueGetter: ({ data }) => !OVER.has(data.target_status),
           cellRenderer: ({ data }) =>
             OVER.has(data.target_status)
@@ -71,7 +65,7 @@ const targetColumns = (heldOf) => [
                   { class: "row acts" },
                   el("button", { class: "tiny", tabindex: "-1", "aria-label": `Let go of the target of ${data.symbol}`, onclick: () => letGo(data) }, "Let go"),
                 ),
-        },
+        }),
       ]
     : []),
 ];
@@ -99,13 +93,7 @@ const exitColumns = () => [
   column.text("text", "Why", { width: 220 }),
   ...(may("orders:write")
     ? [
-        {
-          headerName: "Acts",
-          colId: "acts",
-          width: 94,
-          sortable: false,
-          pinned: innerWidth > 760 ? "right" : null,
-          suppressNavigable: true,
+        actsColumn(94, {
           valueGetter: ({ data }) => data.exit_status === "ARMED",
           cellRenderer: ({ data }) =>
             data.exit_status !== "ARMED"
@@ -115,7 +103,7 @@ const exitColumns = () => [
                   { class: "row acts" },
                   el("button", { class: "tiny", tabindex: "-1", "aria-label": `Remove the exit of ${data.symbol}`, onclick: () => bare(data) }, "Remove"),
                 ),
-        },
+        }),
       ]
     : []),
 ];

@@ -2,7 +2,7 @@
 
 import { may } from "../api.js";
 import { choice, el, panel } from "../dom.js";
-import { column, grid } from "../grid.js";
+import { actsColumn, column, grid } from "../grid.js";
 import { sign } from "../numbers.js";
 import { use } from "../tables.js";
 import { choose, desk, isChosen, onChoice, symbol } from "../shell/chosen.js";
@@ -59,19 +59,13 @@ const heldColumns = () => [
 
 /** Return a column of one button. */
 function button(label, name, act, keeps) {
-  return {
-    headerName: "Acts",
-    colId: "acts",
-    width: 68,
-    sortable: false,
-    pinned: innerWidth > 760 ? "right" : null,
-    suppressNavigable: true,
+  return actsColumn(68, {
     valueGetter: ({ data }) => keeps(data),
     cellRenderer: ({ data }) =>
       keeps(data) && may("orders:write")
         ? el("span", { class: "row acts" }, el("button", { class: "tiny", tabindex: "-1", "aria-label": name(data), onclick: () => act(data) }, label))
         : "",
-  };
+  });
 }
 
 export const trade = {
