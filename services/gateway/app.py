@@ -149,7 +149,7 @@ class Gateway:
         if self.keeping:
             tasks.append(asyncio.create_task(self.keeping.run(self.desk)))
         tasks.append(asyncio.create_task(self.telling.run()))
-        tasks.append(asyncio.create_task(asyncio.to_thread(web.files)))  # packed before somebody waits for them
+        tasks.append(asyncio.create_task(asyncio.to_thread(web.warm)))
         for task in tasks:
             task.add_done_callback(self._end)
         logger.info("gateway reads %s", ", ".join(self.reading.names))

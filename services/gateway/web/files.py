@@ -64,6 +64,11 @@ def files() -> dict[str, File]:
     return found
 
 
+def warm() -> None:
+    """Pack the files, before somebody waits for them."""
+    files()
+
+
 def _file(content: bytes, kind: str) -> File:
     packed = gzip.compress(content, 6, mtime=0) if len(content) >= SMALLEST_PACKED else None
     return File(content, packed, f'"{hashlib.sha256(content).hexdigest()[:32]}"', kind)
