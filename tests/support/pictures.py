@@ -21,8 +21,9 @@ from tests.support.browser import LAPTOP, Tab, chromium
 
 PICTURE = Path(__file__).parents[2] / "docs" / "pictures" / "desk.png"
 FEED = (*PYTHON, "fillstream", "feed", "synthetic", "--speed", "20", "--venue", "SIM")
-WAIT_MS = 75_000
-"""Until some bars have closed."""
+SETTLE_MS = 4_000
+WAIT_MS = 120_000
+"""Until a young desk's bars are some."""
 
 
 def main() -> None:
@@ -46,6 +47,10 @@ def main() -> None:
         tab = Tab(browser, stack.url("gateway"), LAPTOP).open("trade")
         expect(tab.page.locator(".ag-row").first).to_be_visible()
         tab.page.wait_for_timeout(WAIT_MS)
+        tab.page.get_by_label("Interval").select_option("5")  # and so read anew, with what was told meanwhile
+        expect(tab.page.get_by_role("region", name="Chart")).to_contain_text("bars of")
+        tab.page.get_by_role("region", name="Order ticket").get_by_label("Size", exact=True).fill("100")
+        tab.page.wait_for_timeout(SETTLE_MS)
         PICTURE.parent.mkdir(parents=True, exist_ok=True)
         tab.page.screenshot(path=str(PICTURE))
         tab.close()

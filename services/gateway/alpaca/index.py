@@ -9,7 +9,6 @@ signal of its own goes by the one that made it and its part in that.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -20,8 +19,6 @@ from fillstream.services.gateway.state.orders import Order
 from fillstream.services.gateway.state.rows import Row
 
 TAKE_PROFIT, STOP_LOSS = "take_profit", "stop_loss"
-SPARE: Final = 10_000
-"""So many forgotten orders are borne before they are looked for."""
 CAME: Final = ("OrderReceived", "OrderRejected")
 STOPPED: Final = (OrderType.STOP.value, OrderType.TRAILING_STOP.value)
 
@@ -51,6 +48,13 @@ def leg_uuid(entry: Mapping[str, Any], role: str) -> str:
     return uuid_of(entry["account"], entry["signal_id"], role)
 
 
+def _legs_of(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the ids of the exits that an order has, whether there are orders of them or not, and which each is."""
+    if row.get("signal_id") is not None and row.get("parent_id") is None:
+        for role in exits_named(row):
+            yield leg_uuid(row, role), role
+
+
 class Index:
     """Ids of orders.
 
@@ -62,11 +66,13 @@ class Index:
         self._desk = desk
         self._by_uuid: dict[str, str] = {}
         self._uuids: dict[str, str] = {}
-        self._children: defaultdict[str, list[str]] = defaultdict(list)
-        self._members: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        self._children: dict[str, dict[str, None]] = {}
+        self._members: dict[tuple[str, str], dict[str, None]] = {}
         self._legs: dict[str, tuple[str, str]] = {}
-        self._build()
+        for order in desk.orders.by_id.values():
+            self._add(order.row)
         desk.listen(self.hear)
+        desk.orders.forgets.append(self._remove)
 
     def hear(self, change: Change) -> None:
         """Take over a change."""
@@ -74,8 +80,6 @@ class Index:
             return
         if change.moved[1] not in self._uuids:
             self._add(change.moved[2])
-            if len(self._uuids) > len(self._desk.orders.by_id) + SPARE:
-                self._build()
 
     def uuid(self, order_id: str) -> str:
         """Return an order's id."""
@@ -113,23 +117,40 @@ class Index:
         orders = self._desk.orders.by_id
         return (orders[each] for each in ids if each in orders)
 
-    def _build(self) -> None:
-        for table in (self._by_uuid, self._uuids, self._children, self._members, self._legs):
-            table.clear()
-        for order in self._desk.orders.by_id.values():
-            self._add(order.row)
-
     def _add(self, row: Row) -> None:
-        order_id, account = row["order_id"], row["account"]
-        if row.get("parent_id") is not None:
-            self._children[row["parent_id"]].append(order_id)
-        elif row.get("list_id") is not None:
-            self._members[account, row["list_id"]].append(order_id)
+        order_id = row["order_id"]
+        if (group := self._group_of(row)) is not None:
+            table, key = group
+            table.setdefault(key, {})[order_id] = None
         uuid = self._uuid_of(row)
         self._by_uuid[uuid] = order_id
         self._uuids[order_id] = uuid
-        if row.get("signal_id") is not None and row.get("parent_id") is None:
-            self._legs |= {leg_uuid(row, role): (order_id, role) for role in exits_named(row)}
+        self._legs |= {leg: (order_id, role) for leg, role in _legs_of(row)}
+
+    def _remove(self, row: Row) -> None:
+        order_id = row["order_id"]
+        uuid = self._uuids.pop(order_id, None)
+        if uuid is None:
+            return
+        if self._by_uuid.get(uuid) == order_id:
+            del self._by_uuid[uuid]
+        if (group := self._group_of(row)) is not None:
+            table, key = group
+            others = table.get(key, {})
+            others.pop(order_id, None)
+            if not others:
+                table.pop(key, None)
+        for leg, role in _legs_of(row):
+            if self._legs.get(leg) == (order_id, role):
+                del self._legs[leg]
+
+    def _group_of(self, row: Row) -> tuple[dict[Any, dict[str, None]], Any] | None:
+        """Return the table of those whom an order belongs to, and its key there."""
+        if row.get("parent_id") is not None:
+            return self._children, row["parent_id"]
+        if row.get("list_id") is not None:
+            return self._members, (row["account"], row["list_id"])
+        return None
 
     def _uuid_of(self, row: Row) -> str:
         account, signal_id = row["account"], row.get("signal_id")

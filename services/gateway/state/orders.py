@@ -7,7 +7,7 @@ what an event says is so.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from fillstream.libs.common.messages.codes import OrdStatus
@@ -62,9 +62,23 @@ class Orders:
 
     Args:
         keep: how many of those that are done are kept; older ones are analytics' to tell.
+
+    Attributes:
+        forgets: are told the row of each order that is kept no more.
     """
 
-    __slots__ = ("_clients", "_done", "_keep", "by_id", "fills", "forgotten", "lists", "of_signal", "working")
+    __slots__ = (
+        "_clients",
+        "_done",
+        "_keep",
+        "by_id",
+        "fills",
+        "forgets",
+        "forgotten",
+        "lists",
+        "of_signal",
+        "working",
+    )
 
     def __init__(self, keep: int = 100_000) -> None:
         self._keep = keep
@@ -76,6 +90,7 @@ class Orders:
         self._clients: dict[tuple[str, str], str] = {}
         self._done: OrderedDict[str, None] = OrderedDict()
         self.forgotten = 0
+        self.forgets: list[Callable[[Row], None]] = []
 
     def of_client(self, account: str, client_order_id: str) -> Order | None:
         """Return an account's order by the client's name for it, the newest of that name."""
@@ -167,6 +182,8 @@ class Orders:
                 name = order.row["account"], order.row.get(key)
                 if names.get(name) == order_id:  # type: ignore[arg-type]
                     del names[name]  # type: ignore[arg-type]
+            for each in self.forgets:
+                each(order.row)
 
     # ------------------------------------------------------------------------------------------------------ fills
 

@@ -50,6 +50,22 @@ def test_ids_are_the_same_after_a_restart(room: Room) -> None:
     }
 
 
+def test_what_the_desk_forgets_is_forgotten_here(room: Room) -> None:
+    desk = Desk()
+    desk.load(room.desk.dump())
+    index = Index(desk)
+    ids = {each: index.uuid(each) for each in desk.orders.by_id}
+    desk.orders._keep = 0
+    desk.orders._forget()
+    working = set(desk.orders.working)
+    assert set(desk.orders.by_id) == working < set(ids)
+    assert {each: index.uuid(each) for each in working} == {each: ids[each] for each in working}, "no id changes"
+    assert set(index._by_uuid.values()) <= working == set(index._uuids)
+    members = [each for table in (index._children, index._members) for group in table.values() for each in group]
+    assert set(members) <= working and len(members) == len(set(members))
+    assert {entry for entry, _ in index._legs.values()} <= working
+
+
 def test_positions_accounts_assets_and_trades_are_alpacas(room: Room) -> None:
     desk = room.desk
     held = [row for row in desk.positions.open.values() if row["position"] != "0"]

@@ -12,11 +12,15 @@ import { isOpen } from "./order_actions.js";
 import { CandlestickSeries, createChart, createSeriesMarkers, LineStyle } from "../vendor/lightweight-charts.standalone.production.mjs";
 
 const INTERVALS = [
+  ["5", "5s"],
   ["60", "1m"],
   ["300", "5m"],
   ["3600", "1h"],
   ["86400", "1d"],
 ];
+/** Until somebody picks another: the first where a young desk has too few of the usual. */
+const [YOUNG, USUAL] = ["5", "60"];
+const TOO_FEW = 5;
 const BARS = 500;
 const MARKS = 200;
 const FEWER = 2; // where quotes make so many times as many bars as trades do, they are shown
@@ -26,12 +30,14 @@ const token = (name) => getComputedStyle(document.documentElement).getPropertyVa
 const local = (at) => new Date(at * 1_000);
 const two = (value) => String(value).padStart(2, "0");
 const clock = (at) => `${two(at.getHours())}:${two(at.getMinutes())}`;
-const kept = { interval: "60", of: "" };
+const seconds = (at) => `${clock(at)}:${two(at.getSeconds())}`;
+const WITH_SECONDS = 4; // lightweight-charts' TickMarkType
+const kept = { interval: "", of: "" };
 
 /** Return `{element, end}`: the chart of the chosen instrument. */
 export function chart() {
   const pick = choice(INTERVALS, {
-    value: kept.interval,
+    value: kept.interval || USUAL,
     "aria-label": "Interval",
     onchange: () => {
       kept.interval = pick.value;
@@ -82,8 +88,14 @@ export function chart() {
     says.textContent = "reading…";
     describe();
     try {
-      const [bars, source] = await history(name, state.venue, state.interval);
+      let [bars, source] = await history(name, state.venue, state.interval);
       if (turn !== state.turn) return;
+      if (!kept.interval && pick.value === USUAL && bars.length < TOO_FEW) {
+        [bars, source] = await history(name, state.venue, Number(YOUNG));
+        if (turn !== state.turn) return;
+        pick.value = YOUNG;
+        state.interval = Number(YOUNG);
+      }
       Object.assign(state, { bars, source });
       drawn.put(state.bars);
       say();
@@ -270,9 +282,9 @@ function draw(box) {
       rightOffset: 4,
       barSpacing: 8,
       // times of this machine, as everywhere on the page
-      tickMarkFormatter: (at, kind) => (kind < 3 ? local(at).toLocaleDateString(undefined, { month: "short", day: "numeric" }) : clock(local(at))),
+      tickMarkFormatter: (at, kind) => (kind < 3 ? local(at).toLocaleDateString(undefined, { month: "short", day: "numeric" }) : (kind === WITH_SECONDS ? seconds : clock)(local(at))),
     },
-    localization: { timeFormatter: (at) => `${local(at).toLocaleDateString()} ${clock(local(at))}` },
+    localization: { timeFormatter: (at) => `${local(at).toLocaleDateString()} ${seconds(local(at))}` },
   });
   const series = made.addSeries(CandlestickSeries, { borderVisible: false, priceLineStyle: LineStyle.Solid });
   const marks = createSeriesMarkers(series, []);
