@@ -76,7 +76,7 @@ def test_without_its_redis_a_stage_is_up_and_not_ready(stack: ComposeStack) -> N
 
 
 def test_when_it_comes_everybody_goes_on_by_tls(stack: ComposeStack, tls: Path) -> None:
-    scripts = ("redis.conf", "redis.sh")
+    scripts = ("redis.conf", "redis.sh", "users.acl")
     mounts = [f"--volume={ROOT / 'deploy' / name}:/usr/local/etc/redis/{name}:ro" for name in scripts]
     subprocess.run(
         ["docker", "run", "--detach", "--name", stack.project, f"--network={stack.project}_desk",
