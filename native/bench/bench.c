@@ -1,9 +1,10 @@
 /* bench.c: how long a message takes.
  *
- * usage: bench FLOW MESSAGES REPEATS [batch|single|count|write:FILE]. Prints one line of JSON. `batch`: whole frames of 256
- * commands, nanoseconds a message, each repeat on a fresh engine. `single`: one command a call, the
- * distribution of its time, the clock's own cost in it. `count`: one repeat, for callgrind. `write:`
- * the commands to a file; prints how many of them build the book up. */
+ * usage: bench FLOW MESSAGES REPEATS [batch|calls|single|count|write:FILE [ROOM]]. Prints one line of JSON. `batch`: whole
+ * frames of 256 commands, nanoseconds a message, each repeat on a fresh engine. `calls`: the same, one command a call.
+ * `single`: one command a call, the distribution of its time, the clock's own cost in it. `count`: one repeat, for
+ * callgrind. `write:` the commands to a file; prints how many of them build the book up. ROOM: orders that the engine has
+ * room for, as after a morning that was so busy; what the book needs, where it is left out. */
 #define _POSIX_C_SOURCE 199309L
 #include <stdbool.h>
 #include <stdio.h>
@@ -25,6 +26,8 @@ static uint64_t now_ns(void) {
 static fs_report reports[REPORTS];
 static uint64_t written_in_all, answers;
 static bool hashing; /* the answers, in a run that nobody times */
+static size_t batch = BATCH;
+static uint32_t room;
 
 static void process(fs_engine *engine, const fs_command *commands, size_t n) {
     size_t begun = 0, consumed, written;
@@ -36,13 +39,13 @@ static void process(fs_engine *engine, const fs_command *commands, size_t n) {
     } while (written == REPORTS);
 }
 
-static void process_all(fs_engine *engine, const fs_command *commands, size_t n, size_t batch) {
-    for (size_t i = 0; i < n; i += batch) process(engine, commands + i, n - i < batch ? n - i : batch);
+static void process_all(fs_engine *engine, const fs_command *commands, size_t n, size_t length) {
+    for (size_t i = 0; i < n; i += length) process(engine, commands + i, n - i < length ? n - i : length);
 }
 
 /* What is timed, under a name of its own for callgrind's --toggle-collect. */
 __attribute__((noinline)) static void measured(fs_engine *engine, const fs_command *commands, size_t n) {
-    process_all(engine, commands, n, BATCH);
+    process_all(engine, commands, n, batch);
 }
 
 static int by_value(const void *a, const void *b) {
@@ -53,6 +56,7 @@ static int by_value(const void *a, const void *b) {
 static fs_engine *built(const fs_command *commands, size_t build) {
     fs_engine *engine = fs_new(1u << 20);
     if (!engine || fs_reserve(engine, (uint32_t)(build + build / 4)) != FS_OK) exit(2);
+    if (fs_reserve(engine, room) != FS_OK) exit(2);
     process_all(engine, commands, build, BATCH);
     return engine;
 }
@@ -71,7 +75,7 @@ static void run_batch(const struct flow_shape *shape, const fs_command *commands
     fs_engine *engine = built(commands, build);
     written_in_all = 0;
     hashing = true;
-    process_all(engine, commands + build, n, BATCH);
+    process_all(engine, commands + build, n, batch);
     fs_free(engine);
     qsort(ps, repeats, sizeof *ps, by_value);
     printf("{\"flow\": \"%s\", \"messages\": %zu, \"reports\": %llu, \"ns_min\": %.1f, \"ns_median\": %.1f, "
@@ -117,6 +121,8 @@ int main(int argc, char **argv) {
     fs_command *commands;
     size_t build = flow_make(shape, 7, n, &commands);
     const char *mode = argc > 4 ? argv[4] : "batch";
+    if (argc > 5) room = (uint32_t)strtoul(argv[5], NULL, 10);
+    if (!strcmp(mode, "calls")) batch = 1;
     if (!strncmp(mode, "write:", 6))
         write_flow(mode + 6, commands, build, n);
     else if (!strcmp(mode, "single"))

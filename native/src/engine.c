@@ -1,6 +1,12 @@
 /* engine.c: the door: commands in, reports out, and the engine's life. */
 #include "internal.h"
 
+#include <time.h>
+#include <unistd.h>
+#ifdef __APPLE__
+#include <sys/random.h> /* getentropy */
+#endif
+
 /* ------------------------------------------------------------------- books */
 
 internal bool book_open(fs_engine *e, uint32_t symbol) {
@@ -62,7 +68,7 @@ struct ahead {
 };
 
 static always_inline void ahead_ids(const fs_engine *e, struct ahead *a, const fs_command *c, size_t i) {
-    uint32_t place = (uint32_t)home_of(e, hash_of(c->order_id));
+    uint32_t place = (uint32_t)home_of(e, c->order_id, hash_of(e, c->order_id));
     struct book *book = e->books[c->symbol & FS_MAX_SYMBOL];
     const uint32_t *cached = &a->nothing;
     if (likely(book)) {
@@ -176,12 +182,9 @@ static void flush_spill(fs_engine *e) {
     memmove(e->spill, e->spill + moved, e->spill_count * sizeof *e->spill);
 }
 
-size_t fs_process(fs_engine *engine, const void *commands, size_t n, size_t *consumed, fs_report *reports,
-                  size_t capacity) {
-    fs_engine *e = engine;
-    const unsigned char *bytes = commands;
-    bool aligned = (uintptr_t)bytes % sizeof(uint64_t) == 0;
-    fs_command copies[RUN]; /* of commands that stand at odd addresses */
+/* Commands in runs. `copies`: room for a run of those that stand at odd addresses; NULL where they do not. */
+static noinline size_t process_many(fs_engine *e, const unsigned char *bytes, size_t n, size_t *consumed,
+                                    fs_report *reports, size_t capacity, fs_command *copies) {
     size_t begun = 0;
     *consumed = 0;
     if (!capacity) return 0;
@@ -191,7 +194,7 @@ size_t fs_process(fs_engine *engine, const void *commands, size_t n, size_t *con
     do {
         size_t length = n - begun < RUN ? n - begun : RUN;
         const fs_command *next = copies;
-        if (likely(aligned))
+        if (likely(!copies))
             next = (const void *)(bytes + begun * sizeof *next);
         else if (length)
             memcpy(copies, bytes + begun * sizeof *next, length * sizeof *next);
@@ -208,27 +211,62 @@ size_t fs_process(fs_engine *engine, const void *commands, size_t n, size_t *con
     return written;
 }
 
+static noinline size_t process_copies(fs_engine *e, const unsigned char *bytes, size_t n, size_t *consumed,
+                                      fs_report *reports, size_t capacity) {
+    fs_command copies[RUN];
+    return process_many(e, bytes, n, consumed, reports, capacity, copies);
+}
+
+/* One command that nothing is in the way of: there is room for its orders and its reports, and a book. */
+static always_inline size_t process_one(fs_engine *e, const fs_command *c, fs_report *reports, size_t capacity) {
+    e->out = reports;
+    e->out_end = reports + capacity;
+    begin(e, c);
+    while (unlikely(e->work) && e->out < e->out_end) advance(e);
+    size_t written = (size_t)(e->out - reports);
+    e->out = e->out_end = NULL;
+    return written;
+}
+
+/* Whether that is so; a cancel opens no book. */
+static always_inline bool is_easy(const fs_engine *e, const fs_command *c, size_t capacity) {
+    return e->capacity - e->order_live >= MAX_TAKERS + SPARE && capacity && idle(e) &&
+           (c->type == FS_CANCEL || (c->symbol <= FS_MAX_SYMBOL && e->books[c->symbol]));
+}
+
+size_t fs_process(fs_engine *engine, const void *commands, size_t n, size_t *consumed, fs_report *reports,
+                  size_t capacity) {
+    bool aligned = (uintptr_t)commands % sizeof(uint64_t) == 0;
+    if (unlikely(!aligned)) return process_copies(engine, commands, n, consumed, reports, capacity);
+    const fs_command *c = commands;
+    if (n != 1 || unlikely(!is_easy(engine, c, capacity)))
+        return process_many(engine, commands, n, consumed, reports, capacity, NULL);
+    engine->tight = false;
+    *consumed = 1;
+    return process_one(engine, c, reports, capacity);
+}
+
+/* A command by whole words: read back as such they need not wait for each other's bytes. */
+static always_inline size_t process_plain(fs_engine *e, fs_command *c, uint64_t who, uint64_t codes, fs_report *reports,
+                                          size_t capacity) {
+    size_t consumed;
+    memcpy(&c->account, &who, sizeof who);
+    memcpy(&c->type, &codes, sizeof codes);
+    if (!idle(e) || !capacity) return FS_NONE;
+    return fs_process(e, c, 1, &consumed, reports, capacity);
+}
+
 size_t fs_submit(fs_engine *engine, fs_report *reports, size_t capacity, uint64_t order_id, uint32_t account,
                  uint32_t symbol, uint8_t side, int64_t price, int64_t qty) {
-    size_t consumed;
-    fs_command c = {.order_id = order_id,
-                    .price = price,
-                    .qty = qty,
-                    .account = account,
-                    .symbol = symbol,
-                    .type = FS_NEW,
-                    .side = side,
-                    .ord_type = FS_LIMIT,
-                    .tif = FS_GTC};
-    if (!idle(engine) || !capacity) return FS_NONE;
-    return fs_process(engine, &c, 1, &consumed, reports, capacity);
+    fs_command c = {.order_id = order_id, .price = price, .qty = qty};
+    uint64_t codes = COMMAND_CODE(type, FS_NEW) | COMMAND_CODE(side, side) | COMMAND_CODE(ord_type, FS_LIMIT) |
+                     COMMAND_CODE(tif, FS_GTC);
+    return process_plain(engine, &c, account | (uint64_t)symbol << 32, codes, reports, capacity);
 }
 
 size_t fs_cancel(fs_engine *engine, fs_report *reports, size_t capacity, uint64_t order_id, uint32_t account) {
-    size_t consumed;
-    fs_command c = {.order_id = order_id, .account = account, .type = FS_CANCEL};
-    if (!idle(engine) || !capacity) return FS_NONE;
-    return fs_process(engine, &c, 1, &consumed, reports, capacity);
+    fs_command c = {.order_id = order_id};
+    return process_plain(engine, &c, account, COMMAND_CODE(type, FS_CANCEL), reports, capacity);
 }
 
 size_t fs_reports_select(const void *reports, size_t n, uint16_t partition, void *out) {
@@ -246,11 +284,36 @@ size_t fs_reports_select(const void *reports, size_t n, uint16_t partition, void
 
 /* -------------------------------------------------------------------- life */
 
+/* A multiplier out of random bits that spreads neighbours about as evenly as the golden ratio's does: a continued fraction
+ * whose parts are 1, 2 or 3 is badly approximated by every fraction, so no stride of few lines meets itself soon. */
+static uint64_t even_multiplier(uint64_t random) {
+    uint64_t p = 0, q = 1, p_before = 1, q_before = 0;
+    for (; q >> 32 == 0; random >>= 2) {
+        uint64_t part = (random & 3) + !(random & 3), p_next = part * p + p_before, q_next = part * q + q_before;
+        p_before = p, q_before = q, p = p_next, q = q_next;
+    }
+    return (uint64_t)(((unsigned __int128)p << 64) / q);
+}
+
+/* A key for the ids' hash that nobody can guess; it decides where ids stand, and nothing else. */
+static void id_key_new(fs_engine *e) {
+    uint64_t random[2];
+    if (getentropy(random, sizeof random)) { /* a kernel without it: what differs from run to run */
+        struct timespec t;
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        random[0] = (uint64_t)(uintptr_t)e * GOLDEN ^ (uint64_t)t.tv_nsec;
+        random[1] = (uint64_t)(uintptr_t)&t * GOLDEN ^ (uint64_t)t.tv_nsec << 32;
+    }
+    e->id_key[0] = random[0];
+    e->id_even = even_multiplier(random[1]);
+}
+
 fs_engine *fs_new(uint32_t max_orders) {
     if (max_orders < 1 || max_orders > FS_MAX_ORDERS) return NULL;
     fs_engine *e = calloc(1, sizeof *e);
     if (!e) return NULL;
     e->max_orders = max_orders;
+    id_key_new(e);
     e->books = calloc(FS_MAX_SYMBOL + 1, sizeof *e->books);
     if (e->books && store_reserve(e, 0)) return e;
     fs_free(e);

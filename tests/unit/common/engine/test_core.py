@@ -169,3 +169,21 @@ def test_an_engine_is_not_copied() -> None:
     for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match=r"cannot be copied or pickled: snapshot\(\) gives its state"):
             attempt(CoreEngine())
+
+
+def test_every_order_is_found_however_the_table_of_ids_grew() -> None:
+    engine, spread = CoreEngine(), 2**64 // 300_007
+    ids = [*range(1, 100_001), *(each * spread for each in range(1, 100_001))]  # neighbours, and none
+    for order_id in ids:
+        assert engine.submit(order_id, 7, 0, Side.BUY, 100 + order_id % 50, 1) == 1
+
+    def cancel(order_id: int) -> int:
+        answer = engine.answers(engine.cancel(order_id, 7))
+        assert int.from_bytes(answer[:8], "little") == order_id
+        return answer[56]
+
+    Random(3).shuffle(ids)
+    gone, left = ids[: len(ids) // 2], ids[len(ids) // 2 :]
+    assert {cancel(each) for each in gone} == {ReportType.CANCELED}
+    assert {cancel(each) for each in gone[:1_000]} == {ReportType.CANCEL_REJECTED}
+    assert {cancel(each) for each in left} == {ReportType.CANCELED}

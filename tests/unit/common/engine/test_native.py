@@ -1,5 +1,6 @@
 """The C core compiles without a warning, and stands hostile commands, failing malloc, races and a list book."""
 
+import json
 import os
 import re
 import shutil
@@ -88,6 +89,15 @@ def test_the_threaded_front_end_races_with_nobody(tmp_path: Path) -> None:
 def test_a_long_flow_agrees_with_a_list_book(tmp_path: Path) -> None:
     build(tmp_path / "versus", ["-O2"], [str(NATIVE / "tests/versus.c"), *LISTS, *ENGINE])
     assert "1000000 commands agree" in passes(tmp_path / "versus", "2", "1000000", "1000")
+
+
+def test_answers_are_the_same_in_frames_and_calls_and_whatever_there_is_room_for(tmp_path: Path) -> None:
+    sources = [str(NATIVE / "bench/bench.c"), str(NATIVE / "bench/flows.c")]
+    build(tmp_path / "bench", ["-O2", f"-I{NATIVE / 'bench'}"], [*sources, *ENGINE])
+    for flow in ("one", "symbols64", "deep", "replace", "wide"):
+        ways = [("batch", "0"), ("calls", "0"), ("batch", "300000"), ("calls", "1000000")]
+        told = {json.loads(passes(tmp_path / "bench", flow, "100000", "1", *way))["answers"] for way in ways}
+        assert len(told) == 1, flow
 
 
 # ------------------------------------------------------------------ a part alone
