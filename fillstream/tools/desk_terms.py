@@ -73,14 +73,14 @@ def terms_of(
     )
 
 
-def known_of(ask: Ask, symbol: str, named: str, shown: Mapping[str, Market] = NOTHING_SHOWN) -> Known:
+def known_of(ask: Ask, symbol: str, named: str) -> Known:
     """Return what the desk knows of all its venues for whoever would trade what; see `terms_of`.
 
     Raises:
         ValueError: there is no such instrument or account.
     """
-    home = terms_of(ask, symbol, named, None, shown)
-    at = {name: home if name == home.venue else terms_of(ask, symbol, named, name, shown) for name in home.venues}
+    home = terms_of(ask, symbol, named, None)
+    at = {name: home if name == home.venue else terms_of(ask, symbol, named, name) for name in home.venues}
     return Known(home, at, levels_of(ask, symbol), closed_of(ask, symbol))
 
 

@@ -220,13 +220,12 @@ typedef struct fs_report {
 /* -------------------------------------------------------------- library
  *
  * One opaque engine holds the books of many symbols. It is a pure function of the commands it was
- * given: no clock, no global state, and no randomness but in where its id table keeps an id, which nobody is told
- * and nobody can foresee. One thread at a time may use an engine.
+ * given: no clock, no randomness, no global state. One thread at a time may use an engine.
  *
  *   books[symbol] -> book -+- bids, asks            ladder: best -> level <-> level <-> level (by price)
  *                          +- buy stops, sell stops            |        each: oldest <-> ... <-> newest
  *   ladder: price -> level by a small cache, then a 16-way trie of price digits with compressed paths
- *   id table: run of ids -> order, keyed  expiry heap: (time_ms, order_id), soonest first -> order
+ *   id table: hash(order_id) -> order     expiry heap: (time_ms, order_id), soonest first -> order
  *
  * Orders, levels and trie nodes live in slabs and point to each other by 32-bit index. Slabs grow only
  * between commands, once for a run of up to 256 of them (or in fs_reserve, ahead of all), never inside

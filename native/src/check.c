@@ -133,7 +133,7 @@ internal always_inline uint32_t find_own(const fs_engine *e, const fs_command *c
                                          uint8_t *reason) {
     *reason = FS_REASON_BAD_RECORD;
     if (unlikely(bad_client_record(c) | c->stp | (c->flags & ~allowed_flags))) return NIL;
-    *place = id_place(e, c->order_id, hash_of(e, c->order_id));
+    *place = id_place(e, c->order_id, hash_of(c->order_id));
     uint32_t slot = (uint32_t)e->ids[*place];
     *reason = FS_REASON_UNKNOWN_ORDER;
     if (unlikely(!slot)) return NIL;

@@ -1,12 +1,6 @@
 /* engine.c: the door: commands in, reports out, and the engine's life. */
 #include "internal.h"
 
-#include <time.h>
-#include <unistd.h>
-#ifdef __APPLE__
-#include <sys/random.h> /* getentropy */
-#endif
-
 /* ------------------------------------------------------------------- books */
 
 internal bool book_open(fs_engine *e, uint32_t symbol) {
@@ -68,7 +62,7 @@ struct ahead {
 };
 
 static always_inline void ahead_ids(const fs_engine *e, struct ahead *a, const fs_command *c, size_t i) {
-    uint32_t place = (uint32_t)home_of(e, c->order_id, hash_of(e, c->order_id));
+    uint32_t place = (uint32_t)home_of(e, hash_of(c->order_id));
     struct book *book = e->books[c->symbol & FS_MAX_SYMBOL];
     const uint32_t *cached = &a->nothing;
     if (likely(book)) {
@@ -284,36 +278,11 @@ size_t fs_reports_select(const void *reports, size_t n, uint16_t partition, void
 
 /* -------------------------------------------------------------------- life */
 
-/* A multiplier out of random bits that spreads neighbours about as evenly as the golden ratio's does: a continued fraction
- * whose parts are 1, 2 or 3 is badly approximated by every fraction, so no stride of few lines meets itself soon. */
-static uint64_t even_multiplier(uint64_t random) {
-    uint64_t p = 0, q = 1, p_before = 1, q_before = 0;
-    for (; q >> 32 == 0; random >>= 2) {
-        uint64_t part = (random & 3) + !(random & 3), p_next = part * p + p_before, q_next = part * q + q_before;
-        p_before = p, q_before = q, p = p_next, q = q_next;
-    }
-    return (uint64_t)(((unsigned __int128)p << 64) / q);
-}
-
-/* A key for the ids' hash that nobody can guess; it decides where ids stand, and nothing else. */
-static void id_key_new(fs_engine *e) {
-    uint64_t random[2];
-    if (getentropy(random, sizeof random)) { /* a kernel without it: what differs from run to run */
-        struct timespec t;
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        random[0] = (uint64_t)(uintptr_t)e * GOLDEN ^ (uint64_t)t.tv_nsec;
-        random[1] = (uint64_t)(uintptr_t)&t * GOLDEN ^ (uint64_t)t.tv_nsec << 32;
-    }
-    e->id_key[0] = random[0];
-    e->id_even = even_multiplier(random[1]);
-}
-
 fs_engine *fs_new(uint32_t max_orders) {
     if (max_orders < 1 || max_orders > FS_MAX_ORDERS) return NULL;
     fs_engine *e = calloc(1, sizeof *e);
     if (!e) return NULL;
     e->max_orders = max_orders;
-    id_key_new(e);
     e->books = calloc(FS_MAX_SYMBOL + 1, sizeof *e->books);
     if (e->books && store_reserve(e, 0)) return e;
     fs_free(e);

@@ -219,9 +219,7 @@ struct fs_engine {
     uint64_t matches;
     uint64_t clock_ms;
     size_t id_mask;     /* capacity - 1, a power of two less one */
-    uint64_t id_low;    /* ids of a run, less one: those of an id's bits that are its place in the run */
-    uint64_t id_key[2]; /* of the hash: what an id is xored with, what that is multiplied by */
-    uint32_t id_shift;  /* from a hash to a place, which its upper half tells */
+    uint32_t id_shift;  /* from the upper half of a hash to its home */
     uint32_t work;
     uint32_t max_orders; /* of clients */
     uint32_t house_live;
@@ -233,7 +231,6 @@ struct fs_engine {
     uint32_t *heap;    /* slots of orders with an expiry, soonest first */
     uint32_t heap_count;
     uint32_t symbol_end; /* one above the highest symbol with a book */
-    uint64_t id_even;    /* a secret multiplier that spreads neighbours evenly */
     /* the command in progress */
     struct taker takers[MAX_TAKERS];
     uint32_t taker_count, taker_at;
@@ -304,8 +301,8 @@ static inline bool idle(const fs_engine *e) { return !e->work && !e->spill_count
  * function does, and whether the hot path has it inline, is said where it is defined. */
 
 /* store.c */
-internal uint64_t hash_of(const fs_engine *e, uint64_t id);
-internal size_t home_of(const fs_engine *e, uint64_t id, uint64_t hash);
+internal uint64_t hash_of(uint64_t id);
+internal size_t home_of(const fs_engine *e, uint64_t hash);
 internal uint64_t id_entry(uint64_t hash, uint32_t slot);
 internal size_t id_place(const fs_engine *e, uint64_t id, uint64_t hash);
 internal uint32_t id_find(const fs_engine *e, uint64_t id);

@@ -4,35 +4,25 @@
 
 #define FIRST_CAPACITY 1024u
 #define HUGE_PAGE ((size_t)2 << 20)
-#define MANY_IDS ((size_t)1 << 19) /* places, above which a run of 8 ids costs more to reach than it saves */
 
 /* ---------------------------------------------------------------- id table */
 
-/* Ids that follow one another stand together, 8 in a line or 64 in as many lines as they fill: so a table costs what is
- * live in it, however large it is. Where a run of them stands is hashed by the engine's own secret key, so that whoever
- * chooses ids does not know which meet (multiply-shift; Dietzfelbinger et al. 1997: two runs meet with a chance of 2 in
- * the number of places for them). */
-internal always_inline uint64_t hash_of(const fs_engine *e, uint64_t id) {
-    return ((id & ~e->id_low) ^ e->id_key[0]) * e->id_key[1];
+internal always_inline uint64_t hash_of(uint64_t id) {
+    return (id ^ id >> 32) * GOLDEN;
 }
 
-/* Of a hash, or of an entry, which has its upper half. */
-internal always_inline size_t home_of(const fs_engine *e, uint64_t id, uint64_t hash) {
-    uint64_t run = hash >> e->id_shift;
-    return (size_t)(run ^ ((run ^ id) & e->id_low));
+internal always_inline size_t home_of(const fs_engine *e, uint64_t hash) {
+    return (size_t)((hash >> 32) >> e->id_shift);
 }
-
-/* The next place of an id that found its own taken: in the run that follows. */
-static always_inline size_t next_place(const fs_engine *e, size_t at) { return (at + e->id_low + 1) & e->id_mask; }
 
 internal always_inline uint64_t id_entry(uint64_t hash, uint32_t slot) {
     return (hash & ~(uint64_t)UINT32_MAX) | slot;
 }
 
-/* Where the id is, or the free place where it would be put: at its place in a run, its own or one that follows. */
+/* Where the id is, or the free place where it would be put. */
 internal always_inline size_t id_place(const fs_engine *e, uint64_t id, uint64_t hash) {
-    size_t at = home_of(e, id, hash);
-    for (;; at = next_place(e, at)) {
+    size_t at = home_of(e, hash);
+    for (;; at = (at + 1) & e->id_mask) {
         uint64_t entry = e->ids[at];
         if (!entry) return at;
         if ((entry ^ hash) >> 32 == 0 && e->orders[(uint32_t)entry].id == id) return at;
@@ -41,23 +31,22 @@ internal always_inline size_t id_place(const fs_engine *e, uint64_t id, uint64_t
 
 /* Where the id of a client's order is, known to be there: no look at the orders on the way. */
 static always_inline size_t id_place_of_slot(const fs_engine *e, uint32_t slot) {
-    uint64_t id = e->orders[slot].id;
-    size_t at = home_of(e, id, hash_of(e, id));
-    while ((uint32_t)e->ids[at] != slot) at = next_place(e, at);
+    size_t at = home_of(e, hash_of(e->orders[slot].id));
+    while ((uint32_t)e->ids[at] != slot) at = (at + 1) & e->id_mask;
     return at;
 }
 
 internal always_inline uint32_t id_find(const fs_engine *e, uint64_t id) {
-    return (uint32_t)e->ids[id_place(e, id, hash_of(e, id))];
+    return (uint32_t)e->ids[id_place(e, id, hash_of(id))];
 }
 
 /* Take an entry out and close the gap, so that no probe ever meets a tombstone. */
 static always_inline void id_remove(fs_engine *e, size_t gap) {
     uint64_t *ids = e->ids;
     size_t mask = e->id_mask;
-    for (size_t at = next_place(e, gap); ids[at]; at = next_place(e, at)) {
-        size_t wanted = (at - home_of(e, at, ids[at])) & mask; /* steps from its home */
-        if (wanted < ((at - gap) & mask)) continue;            /* its home lies after the gap */
+    for (size_t at = (gap + 1) & mask; ids[at]; at = (at + 1) & mask) {
+        size_t wanted = (at - home_of(e, ids[at])) & mask; /* steps from its home */
+        if (wanted < ((at - gap) & mask)) continue;        /* its home lies after the gap */
         ids[gap] = ids[at];
         gap = at;
     }
@@ -141,20 +130,15 @@ static bool ids_grow(fs_engine *e, size_t capacity) {
     if (!ids) return false;
     memset(ids, 0, capacity * sizeof *ids);
     size_t old_capacity = old ? e->id_mask + 1 : 0;
-    uint32_t run_bits = capacity > MANY_IDS ? 6 : 3;
     e->ids = ids;
     e->id_mask = capacity - 1;
-    e->id_low = (1u << run_bits) - 1;
-    e->id_key[1] = e->id_even >> run_bits | 1; /* ids are hashed in steps of a run */
-    e->id_shift = 64;
+    e->id_shift = 32;
     for (size_t rest = capacity; rest > 1; rest /= 2) e->id_shift--;
     for (size_t i = 0; i < old_capacity; i++) {
         if (!old[i]) continue;
-        uint32_t slot = (uint32_t)old[i];
-        uint64_t id = e->orders[slot].id, hash = hash_of(e, id);
-        size_t at = home_of(e, id, hash);
-        while (ids[at]) at = next_place(e, at);
-        ids[at] = id_entry(hash, slot);
+        size_t at = home_of(e, old[i]);
+        while (ids[at]) at = (at + 1) & e->id_mask;
+        ids[at] = old[i];
     }
     free(old);
     return true;

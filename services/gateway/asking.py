@@ -28,6 +28,7 @@ from fillstream.services.gateway.sending import Refused, Sending, Unsure
 from fillstream.services.gateway.state.desk import Change, Desk
 from fillstream.services.gateway.stream.replay import is_place
 from fillstream.services.gateway.waiting import Expected, Waiting
+from fillstream.tools.preview import Market
 
 WAIT_S: Final = 5.0
 """How long an outcome is waited for where nobody says otherwise."""
@@ -62,6 +63,11 @@ class Asking:
         """Return up to where the state has read the streams of these kinds; of all without any."""
         places = self.desk.places
         return {name: at for name, at in places.items() if not kinds or name.partition(".")[0] in kinds}
+
+    def shown(self, symbol: str) -> dict[str, Market]:
+        """Return an instrument's markets by venue as they are now; none while this is catching up, or hears nothing."""
+        is_now = self.reading.is_ready and not self.reading.waits_for
+        return self.desk.markets.shown(symbol) if is_now else {}
 
     async def at_least(self, said: str | None) -> None:
         """Wait until the state has read so far: `events.0:1700000000000-0,positions.0:…`.

@@ -225,6 +225,7 @@ def test_a_click_on_the_ladder_trades_where_it_is_armed(desk: DeskOfProcesses, t
     ticket.get_by_label("Size", exact=True).fill("3")
     tab.page.get_by_role("switch", name="One-click orders").click()
     ladder = tab.page.get_by_role("grid", name="Price ladder of AAPL at SIM")
+    expect(ladder.locator("[role=row]").last.locator("[data-column=price]")).not_to_be_empty()
     expect(ladder).not_to_have_attribute("aria-busy", "true")  # it takes no click just after it moved
     ladder.locator("[role=row]").last.locator("[data-column=bid]").click(delay=20)
     until(lambda: _resting(desk, "3") == 1, "the order to rest")
@@ -298,7 +299,10 @@ def test_the_kill_switch_wants_a_word_and_shows_what_the_server_says(desk: DeskO
     refused = desk.send(symbol="AAPL", side="BUY", quantity="1")
     assert refused["reason"] == "trading_halted", refused
     tab.page.get_by_role("button", name="Resume…").click()
-    tab.page.get_by_role("dialog").get_by_role("button", name="Resume").click()
+    again = tab.page.get_by_role("dialog").get_by_role("button", name="Resume")
+    expect(again).to_be_disabled()
+    tab.page.get_by_role("dialog").get_by_label("Why").fill("over")
+    again.click()
     expect(badge).to_have_text("ACTIVE")
     assert desk.get("/v1/trading_state")["desk"] == "ACTIVE"
 
@@ -315,6 +319,8 @@ def test_trading_is_stopped_and_begun_again_by_the_keyboard_alone(desk: DeskOfPr
     tab.page.get_by_role("button", name="Resume…").focus()
     keys.press("Enter")
     expect(tab.page.get_by_role("dialog")).to_be_visible()
+    keys.press("Tab")  # from what to why
+    keys.type("over")
     keys.press("Enter")
     expect(badge).to_have_text("ACTIVE")
     assert desk.get("/v1/trading_state")["desk"] == "ACTIVE"
@@ -337,15 +343,19 @@ def test_the_first_order_with_real_money_is_asked_about(desk: DeskOfProcesses, t
     ticket.get_by_label("Size", exact=True).fill("21")
     ticket.get_by_label("Price", exact=True).fill("140")
     buy = ticket.get_by_role("button", name="BUY LIVE")
-    for label, sent in (("Leave it", 0), ("BUY LIVE", 1)):
+    posted: list[str] = []
+    tab.page.on("request", lambda each: posted.append(each.url) if each.url.endswith("/v1/orders") else None)
+    for label in ("Leave it", "BUY LIVE"):
         buy.click()
         dialog = tab.page.get_by_role("dialog")
         expect(dialog).to_contain_text("default is a LIVE account")
         dialog.get_by_role("button", name=label).click()
         expect(dialog).to_be_hidden()
-        until(lambda: _resting(desk, "21") == sent, "what was meant")  # noqa: B023
+    until(lambda: _resting(desk, "21") == 1, "what was meant")
     buy.click()  # once it was meant, it is not asked again
     until(lambda: _resting(desk, "21") == 2, "the second one")
+    expect(buy).to_be_enabled()
+    assert len(posted) == 2, "what was left was not sent"
 
 
 def test_an_order_is_sent_and_canceled_on_a_phone(desk: DeskOfProcesses, browser: Browser) -> None:

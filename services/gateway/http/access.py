@@ -47,6 +47,8 @@ CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="fillstream"'}
 STAYS_S: Final = 1.0
 """How often it is looked at whether a key that opened a connection is still of use."""
 WRITES: Final = ("POST", "PUT", "PATCH", "DELETE")
+ONLY_READ: Final = frozenset(("/v1/orders/preview", "/v1/sql", "/v1/analytics/query"))
+"""Those that are asked by POST and change nothing: a page asks for a preview each time the market moves."""
 
 _A_KEY: Final = re.compile(rf"{ID_PREFIX}.*", re.DOTALL | re.IGNORECASE)
 
@@ -210,7 +212,7 @@ class Door:
             await self._app(scope, receive, answer)
         finally:
             ASKS.reset(before)
-            if scope["method"] in WRITES:
+            if scope["method"] in WRITES and scope["path"] not in ONLY_READ:
                 self._tell(scope, status, 1000 * (time.perf_counter() - began))
 
     def _tell(self, scope: Any, status: int, took_ms: float) -> None:

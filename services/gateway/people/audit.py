@@ -120,15 +120,12 @@ class Audit:
 
 
 def template_of(scope: Any) -> str:
-    """Return a request's path with the names of its values in their places; `?` of one that the API has not."""
-    path: str = scope["path"]
-    if path.startswith(OWN_WAY):
+    """Return the path of the route that answered, with the names of its values; `?` where there is none."""
+    if scope["path"].startswith(OWN_WAY):
         return f"{OWN_WAY[0]}…"
-    if "endpoint" not in scope:
+    route = scope.get("route")
+    if route is None:
         return "?"
-    for name, value in scope.get("path_params", {}).items():
-        at = f"{path}/".rfind(f"/{value}/")
-        if at < 0 or not value:
-            return "?"
-        path = f"{path[:at]}/{{{name}}}{path[at + 1 + len(value) :]}"
-    return path
+    path: str = scope["path"]
+    own: str = route.path_format.format(**scope["path_params"])  # without what it is included below
+    return f"{path.removesuffix(own)}{route.path_format}" if path.endswith(own) else "?"

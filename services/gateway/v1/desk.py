@@ -35,7 +35,7 @@ from fillstream.services.gateway.v1.positions import chosen
 from fillstream.tools.algorithm_pages import pages
 from fillstream.tools.dead_letters import CannotRedrive, letter, marks_of, redrive
 from fillstream.tools.desk_terms import Ask, known_of, terms_of, volume_of
-from fillstream.tools.preview import Market, preview
+from fillstream.tools.preview import preview
 from fillstream.tools.route_preview import preview_route
 from fillstream.tools.status import states
 
@@ -247,7 +247,7 @@ async def previewed(request: Request, slippage: str = "spread") -> Response:
     caller.need_account(asking_of(request).desk.terms.account_of(account))
     order = {name: None if said.get(name) is None else str(said[name]) for name in PREVIEWED}
 
-    routing, shown = behind_of(request).routing, asking_of(request).desk.markets.shown(symbol)
+    routing, shown = behind_of(request).routing, asking_of(request).shown(symbol)
 
     def judge(client: Client) -> Mapping[str, Any]:
         def rows(text: str) -> list[dict[str, Any]]:
@@ -256,7 +256,7 @@ async def previewed(request: Request, slippage: str = "spread") -> Response:
         venue = said.get("venue")
         terms = terms_of(rows, symbol, account, None if venue is None else str(venue), shown)
         found = preview(terms, order, slippage, volume_of(rows, symbol)).as_dict()
-        return {"preview": found, "route": None if venue else _routed(rows, routing, {**said, **order}, account, shown)}
+        return {"preview": found, "route": None if venue else _routed(rows, routing, {**said, **order}, account)}
 
     try:
         found = await behind_of(request).with_client(judge)
@@ -267,9 +267,7 @@ async def previewed(request: Request, slippage: str = "spread") -> Response:
     return answer(request, {"source": "analytics", **found})
 
 
-def _routed(
-    ask: Ask, routing: RoutingTerms, order: Mapping[str, Any], account: str, shown: Mapping[str, Market]
-) -> dict[str, Any] | None:
+def _routed(ask: Ask, routing: RoutingTerms, order: Mapping[str, Any], account: str) -> dict[str, Any] | None:
     """Return where an order would be routed; None of one that would go where account and instrument say.
 
     Raises:
@@ -279,7 +277,7 @@ def _routed(
     named = tuple(str(each).strip() for each in (venues.split(",") if isinstance(venues, str) else venues))
     if order.get("quantity") is None or not (policy or named or routing):
         return None
-    known = known_of(ask, str(order["symbol"]), account, shown)
+    known = known_of(ask, str(order["symbol"]), account)
     wanted = None if policy is None else str(policy).upper()
     found = preview_route(known, order, routing, time.time_ns() // 1_000_000, wanted, named)
     return None if found.decided_by.startswith("nothing") else found.as_dict()

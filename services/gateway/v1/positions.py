@@ -138,8 +138,9 @@ async def closed(
 
 
 def _ended(row: Row) -> str:
-    """Return what tells an end from others: a position may end once more, as one that was restated."""
-    return " ".join(str(row[name]) for name in ("account", "symbol", "position_id", "exec_id", "updated_time"))
+    """Return what tells an end from others: a name may be used again, and an end told anew when trades were busted."""
+    names = ("account", "symbol", "position_id", "opened_time", "exec_id", "updated_time")
+    return " ".join(str(row.get(name)) for name in names)
 
 
 @router.get("/exits", summary="What closes positions by itself")

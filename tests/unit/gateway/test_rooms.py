@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from fillstream.libs.common.messages.reference import VenueTerms
+from fillstream.services.gateway.reading import Reading
 from fillstream.services.gateway.state.desk import Change
 from fillstream.services.gateway.v1 import desk as rooms
 from fillstream.tools.preview import Market, Terms
@@ -306,9 +307,29 @@ def test_positions_that_ended_come_in_pages(desk: GatewayDesk) -> None:
     asyncio.run(play())
 
 
+def test_two_ends_that_a_bust_told_at_once_are_two_rows(desk: GatewayDesk) -> None:
+    async def play() -> None:
+        await desk.post("/v1/orders", ORDER)
+        await desk.post("/v1/positions/AAPL/close")
+        desk.wait(100)
+        row = {**desk.desk.positions.closed.pop(), "position_id": "p"}
+        desk.desk.positions.closed.extend({**row, "opened_time": each} for each in (1, 3))  # a name may be used again
+        seen, cursor = [], ""
+        while cursor is not None:
+            asked = {"limit": 1, **({"cursor": cursor} if cursor else {})}
+            page = (await desk.http.get("/v1/closed_positions", params=asked)).json()
+            seen += [each["opened_time"] for each in page["closed_positions"]]
+            cursor = page["next"]
+            assert len(seen) <= 2
+        assert seen == [3, 1]
+
+    asyncio.run(play())
+
+
 def test_a_preview_goes_by_the_market_that_the_gateway_sees(desk: GatewayDesk, monkeypatch: pytest.MonkeyPatch) -> None:
     async def play() -> None:
         desk.app.state.behind = desk.gateway.behind = Behind()  # type: ignore[assignment]
+        monkeypatch.setattr(Reading, "is_ready", True)
         monkeypatch.setattr(rooms, "terms_of", lambda *given: replace(TERMS, market=given[4].get("SIM", Market())))
         monkeypatch.setattr(rooms, "volume_of", lambda *_: None)
         order = {"symbol": "AAPL", "side": "BUY", "quantity": "7"}
@@ -317,6 +338,9 @@ def test_a_preview_goes_by_the_market_that_the_gateway_sees(desk: GatewayDesk, m
         desk.quote(19_198, 19_202)
         told = (await desk.post("/v1/orders/preview", order)).json()["preview"]
         assert (told["refused"], told["notional"]) == (None, "1344.14")
+        monkeypatch.setattr(Reading, "is_ready", False)
+        told = (await desk.post("/v1/orders/preview", order)).json()["preview"]
+        assert told["refused"] == "no_quote", "what is still catching up does not know"
 
     asyncio.run(play())
 

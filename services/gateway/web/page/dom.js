@@ -99,6 +99,8 @@ export function ask(title, body, { label, act, danger = false, ready = () => tru
   document.body.append(dialog);
   look();
   dialog.showModal();
-  form.querySelector("input:not([type=checkbox]), textarea")?.focus(); // Enter there is the button; in a list it is not
+  // Enter in an input is the button, in a list it is not; what stands first is chosen first
+  const first = form.querySelector("input:not([type=checkbox]), select, textarea");
+  first?.focus();
   return dialog;
 }

@@ -171,9 +171,16 @@ def test_an_engine_is_not_copied() -> None:
             attempt(CoreEngine())
 
 
-def test_every_order_is_found_however_the_table_of_ids_grew() -> None:
-    engine, spread = CoreEngine(), 2**64 // 300_007
-    ids = [*range(1, 100_001), *(each * spread for each in range(1, 100_001))]  # neighbours, and none
+NEIGHBOURS = range(1, 60_001)
+TIMES = {"next": 1, "8": 8, "64": 64, "1000": 1_000, "a snowflake's": 1 << 22, "far": (1 << 64) // 60_007}
+
+
+@pytest.mark.parametrize("step", TIMES.values(), ids=TIMES)
+@pytest.mark.parametrize("room", [0, 300_000])
+def test_every_order_is_found_by_its_id_however_ids_follow_one_another(step: int, room: int) -> None:
+    engine = CoreEngine()
+    engine.reserve(room)
+    ids = [each * step for each in NEIGHBOURS]
     for order_id in ids:
         assert engine.submit(order_id, 7, 0, Side.BUY, 100 + order_id % 50, 1) == 1
 
@@ -187,3 +194,12 @@ def test_every_order_is_found_however_the_table_of_ids_grew() -> None:
     assert {cancel(each) for each in gone} == {ReportType.CANCELED}
     assert {cancel(each) for each in gone[:1_000]} == {ReportType.CANCEL_REJECTED}
     assert {cancel(each) for each in left} == {ReportType.CANCELED}
+
+
+def test_every_eighth_of_many_orders_may_rest() -> None:
+    engine = CoreEngine()
+    for order_id in NEIGHBOURS:
+        assert engine.submit(order_id, 7, 0, Side.BUY, 100, 1) == 1
+        if order_id % 8:
+            assert engine.cancel(order_id, 7) == 1
+    assert len(engine.snapshot()) > 0

@@ -4,7 +4,7 @@ import { act, get, may, part, sql, who } from "../api.js";
 import { every } from "../asking.js";
 import { ask, choice, el, field, panel, table, toast } from "../dom.js";
 import { lines } from "../lines.js";
-import { money, shown, sign } from "../numbers.js";
+import { compare, money, shown, sign } from "../numbers.js";
 import { use } from "../tables.js";
 import { account, desk, isChosen, load, modeOf, onChoice } from "../shell/chosen.js";
 
@@ -18,7 +18,8 @@ const WORTH = [
 /** Limits of which it can be seen how much is used: by which figure of an account. */
 const USES = [
   ["max_drawdown", "drawdown_ratio", percent], ["max_leverage", "leverage_ratio", (v) => shown(v, 2)], ["max_concentration", "concentration_ratio", (v) => shown(v, 2)],
-  ["max_value_at_risk", "value_at_risk", money], ["max_gross_exposure", "gross_exposure", money], ["max_net_exposure", "net_exposure", money],
+  ["max_value_at_risk", "value_at_risk", money], ["max_gross_exposure", "gross_exposure", money, "held, without what works"],
+  ["max_net_exposure", "net_exposure", money, "held, without what works"],
 ];
 const NEARLY = 0.8;
 /** Terms of an account that are no limits. */
@@ -31,9 +32,12 @@ function percent(value) {
 /** Return how much of each of its limits an account has used, as bars: for the eye, so a float will do. */
 function uses(row) {
   const terms = desk.accounts.get(row.account) ?? {};
-  return USES.filter(([limit, of]) => (terms[limit] ?? null) !== null && (row[of] ?? null) !== null).map(([limit, of, as]) => {
-    const used = Math.abs(Number(row[of])) / Number(terms[limit]);
-    const words = `${as(row[of])} of ${as(terms[limit])}`;
+  // a ratio that is not there is of an account that holds something and has no equity: beyond every limit
+  const beyond = (of) => /_ratio$/.test(of) && row.equity !== null && compare(row.equity, "0") <= 0 && sign(row.gross_exposure) !== 0;
+  return USES.filter(([limit, of]) => (terms[limit] ?? null) !== null && ((row[of] ?? null) !== null || beyond(of))).map(([limit, of, as, note]) => {
+    const isBeyond = (row[of] ?? null) === null;
+    const used = isBeyond ? Infinity : Math.abs(Number(row[of])) / Number(terms[limit]);
+    const words = isBeyond ? `no equity, of ${as(terms[limit])}` : `${as(row[of])} of ${as(terms[limit])}${note ? ` (${note})` : ""}`;
     return el("div", { class: "use" }, el("span", {}, `${row.account} ${limit}`), el("span", { class: used > 1 ? "bad" : used > NEARLY ? "warn" : "quiet" }, words),
       el("meter", { min: 0, max: 1, low: NEARLY, high: 0.999, optimum: 0, value: Math.min(1, used), "aria-label": `${limit} of ${row.account}: ${words}` }));
   });

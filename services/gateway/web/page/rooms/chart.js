@@ -79,6 +79,7 @@ export function chart() {
   async function load() {
     const turn = ++state.turn;
     const name = symbol();
+    if (!kept.interval) pick.value = USUAL; // another instrument may have more to show
     for (const each of readers) each();
     const quotes = use("quotes", quoted, { symbol: name });
     readers = [quotes.end, follow("trades", { symbol: name }, { changes: traded })];
@@ -91,10 +92,13 @@ export function chart() {
       let [bars, source] = await history(name, state.venue, state.interval);
       if (turn !== state.turn) return;
       if (!kept.interval && pick.value === USUAL && bars.length < TOO_FEW) {
-        [bars, source] = await history(name, state.venue, Number(YOUNG));
+        const short = await history(name, state.venue, Number(YOUNG)).catch(() => null);
         if (turn !== state.turn) return;
-        pick.value = YOUNG;
-        state.interval = Number(YOUNG);
+        if (short) {
+          [bars, source] = short;
+          pick.value = YOUNG;
+          state.interval = Number(YOUNG);
+        }
       }
       Object.assign(state, { bars, source });
       drawn.put(state.bars);

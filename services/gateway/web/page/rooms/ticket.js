@@ -114,6 +114,7 @@ function form(made, fields, state, tell) {
   const account = () => boxes.get("account").control.value;
   let timer = 0;
   let followed = 0;
+  let asking = 0; // previews on their way
   let turn = 0;
   let moved = -MOVED_MS; // when another symbol took the prices away
 
@@ -130,6 +131,7 @@ function form(made, fields, state, tell) {
   }
 
   function changed() {
+    view.preview.classList.add("old"); // what it says is of another order
     shape();
     clearTimeout(timer);
     timer = setTimeout(preview, PREVIEW_MS);
@@ -139,10 +141,14 @@ function form(made, fields, state, tell) {
   /** Ask anew, once it has been a while, what the order would do: the market is another. */
   function quoted() {
     if (!view.touch(quotes.rows(), fill) || followed) return;
-    followed = setTimeout(() => {
-      followed = 0;
-      if (!document.hidden) preview();
-    }, MOVED_PREVIEW_MS);
+    followed = setTimeout(follow, MOVED_PREVIEW_MS);
+  }
+
+  /** Not while one is on its way, whose answer would come to nothing, nor for nobody. */
+  function follow() {
+    followed = 0;
+    if (asking > 0 || document.hidden) followed = setTimeout(follow, MOVED_PREVIEW_MS);
+    else preview();
   }
 
   /** Show what the type needs, and what the button does. */
@@ -166,19 +172,26 @@ function form(made, fields, state, tell) {
   async function preview() {
     const now = ++turn;
     const asked = order();
+    const said = (...what) => {
+      view.preview.classList.remove("old");
+      view.preview.replaceChildren(...what);
+    };
     const lacks = lacking(asked);
     if (lacks) {
-      view.preview.replaceChildren(el("p", { class: "quiet" }, lacks));
+      said(el("p", { class: "quiet" }, lacks));
       return;
     }
+    asking += 1;
     try {
       const told = await look("/v1/orders/preview", asked);
-      if (now === turn) view.preview.replaceChildren(...previewed(told, asked));
+      if (now === turn) said(...previewed(told, asked));
     } catch (error) {
       if (now === turn)
-        view.preview.replaceChildren(
+        said(
           el("p", { class: error.status === 422 ? "warn" : "quiet" }, error.status === 422 ? error.message : `no preview: ${error.message}`),
         );
+    } finally {
+      asking -= 1;
     }
   }
 

@@ -83,7 +83,7 @@ async function resume() {
   const options = [...(said.desk === "ACTIVE" ? [] : whole()), ...stopped.map((each) => [each, each])];
   if (options.length === 0) return;
   const scope = choice(options, { value: options.some(([of]) => of === account()) ? account() : options[0][0] });
-  const reason = el("input", { required: true, maxlength: 200, value: "by hand" });
+  const reason = el("input", { required: true, maxlength: 200 }); // to be written: Enter twice is no reason to trade
   ask("Trade again", [field("What", scope), field("Why", reason)], {
     label: "Resume", ready: () => reason.value.trim() !== "",
     act: async () => {
