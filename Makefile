@@ -98,6 +98,7 @@ soak: develop ## long campaigns: 20 000 simulated desks, 5 million commands agai
 	SIMULATION_SEEDS=20000 LOSS_SEEDS=3000 $(PYTEST) tests/simulation
 	CRASH_SIGNALS=10000 CRASH_KILLS=25 FAULT_SIGNALS=2000 $(PYTEST) tests/crash
 	EVERY_LOOK=1 $(PYTEST) tests/browser/test_rooms.py
+	EVERY_DESK=1 $(PYTEST) tests/integration/test_backup.py
 	EVERY_PYTHON=1 FROM_NOTHING=1 $(PYTEST) tests/deploy/test_wheel.py tests/deploy/test_readme_words.py
 
 bench: develop ## measure: each stage, end to end, and the floor; writes bench/results/

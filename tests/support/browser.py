@@ -20,7 +20,7 @@ ARGUMENTS: Final = (
 SCREENSHOTS: Final = Path(__file__).parents[2] / "build" / "screenshots"
 WCAG_AA: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 LAPTOP, PHONE = (1440, 900), (390, 844)
-PATIENT_MS: Final = 20_000
+PATIENT_MS: Final = 45_000
 
 expect.set_options(timeout=PATIENT_MS)
 

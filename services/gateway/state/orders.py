@@ -6,7 +6,7 @@ what an event says is so.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -61,7 +61,8 @@ class Orders:
     """Every order that works, and the newest of those that are done.
 
     Args:
-        keep: how many of those that are done are kept; older ones are analytics' to tell.
+        keep: how many of those that are done are kept, and among them those whose children work: an exit goes by
+            its entry. Older ones are analytics' to tell.
 
     Attributes:
         forgets: are told the row of each order that is kept no more.
@@ -71,6 +72,7 @@ class Orders:
         "_clients",
         "_done",
         "_keep",
+        "_parents",
         "by_id",
         "fills",
         "forgets",
@@ -89,6 +91,7 @@ class Orders:
         self.of_signal: dict[tuple[str, str], str] = {}
         self._clients: dict[tuple[str, str], str] = {}
         self._done: OrderedDict[str, None] = OrderedDict()
+        self._parents: Counter[str] = Counter()  # how many children of each work
         self.forgotten = 0
         self.forgets: list[Callable[[Row], None]] = []
 
@@ -129,12 +132,18 @@ class Orders:
 
     def _sort(self, order_id: str, order: Order) -> None:
         """Keep an order among those that work, or among those that are done."""
+        parent = order.row.get("parent_id")
         if order.is_final:
             self._done[order_id] = None
-            self.working.pop(order_id, None)
+            if self.working.pop(order_id, None) is not None and parent is not None:
+                self._parents[parent] -= 1
+                if not self._parents[parent]:
+                    del self._parents[parent]
             self._forget()
         else:
             self._done.pop(order_id, None)
+            if order_id not in self.working and parent is not None:
+                self._parents[parent] += 1
             self.working[order_id] = order
 
     def _say(self, row: Row, kind: str, event: Mapping[str, Any]) -> None:
@@ -174,8 +183,13 @@ class Orders:
         return row
 
     def _forget(self) -> None:
-        while len(self._done) > self._keep:
+        spared = 0
+        while len(self._done) - spared > self._keep:
             order_id, _ = self._done.popitem(last=False)
+            if order_id in self._parents:
+                self._done[order_id] = None
+                spared += 1
+                continue
             order = self.by_id.pop(order_id)
             self.forgotten += 1
             for names, key in ((self._clients, "client_order_id"), (self.of_signal, "signal_id")):
@@ -237,6 +251,7 @@ class Orders:
         }
         self._done = OrderedDict.fromkeys(record["done"])
         self.working = {name: order for name, order in self.by_id.items() if name not in self._done}
+        self._parents = Counter(o.row["parent_id"] for o in self.working.values() if o.row.get("parent_id") is not None)
         self.fills = OrderedDict((key, row) for key, row in record["fills"])
         self.lists = OrderedDict((key, row) for key, row in record["lists"])
         self.forgotten = record["forgotten"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 import orjson
 import pytest
@@ -138,6 +139,33 @@ def test_a_trade_of_an_order_that_the_desk_has_forgotten_leaves_the_order_as_it_
     assert (row["ord_status"], row["quantity"], row["cum_qty"], row["avg_px"]) == ("Filled", "10", "10", "5")
     assert not orders.working
     assert orders.fills["SIM x"]["busted_time"] == 2
+
+
+def test_an_order_is_not_forgotten_while_an_exit_of_it_works() -> None:
+    orders = Orders(keep=2)
+
+    def say(order_id: int, status: str, **more: Any) -> None:
+        kind = {"New": "OrderReceived", "Filled": "OrderFilled", "Canceled": "OrderCanceled"}[status]
+        event = {"type": kind, "time": 1, "order_id": str(order_id), "client_order_id": f"c{order_id}", **more}
+        event |= {"account": "default", "symbol": "AAPL", "ord_status": status, "exec_id": f"x{order_id}"}
+        orders.fold(event, f"{order_id}-0")
+
+    say(1, "New")
+    say(1, "Filled")
+    say(2, "New", parent_id="1")
+    for order_id in range(3, 9):
+        say(order_id, "New")
+        say(order_id, "Canceled")
+        assert "1" in orders.by_id and len(orders.by_id) <= 4
+    again = Orders(keep=2)
+    again.load(orjson.loads(orjson.dumps(orders.dump())))
+    for each in (orders, again):
+        assert set(each.by_id) >= {"1", "2", "8"} and each._parents == {"1": 1}
+    say(2, "Canceled")
+    for order_id in range(9, 12):
+        say(order_id, "New")
+        say(order_id, "Canceled")
+    assert set(orders.by_id) == {"10", "11"} and not orders._parents
 
 
 def test_a_gap_is_told_and_not_guessed() -> None:
