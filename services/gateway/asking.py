@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from decimal import Decimal
 from typing import Any, Final
 
@@ -37,6 +38,8 @@ PLACE_S: Final = 1.0
 """How long `at_least` is waited for."""
 FIRST_AGAIN_S: Final = 0.05
 """After so long what nobody is sure of is sent again, under the same id; twice as long each time."""
+
+QUOTED: Final = tuple(each.name for each in fields(Market))
 
 
 class Asking:
@@ -67,7 +70,8 @@ class Asking:
     def shown(self, symbol: str) -> dict[str, Market]:
         """Return an instrument's markets by venue as they are now; none while this is catching up, or hears nothing."""
         is_now = self.reading.is_ready and not self.reading.waits_for
-        return self.desk.markets.shown(symbol) if is_now else {}
+        rows = [each for each in self.desk.markets.quotes.values() if is_now and each["symbol"] == symbol]
+        return {each["venue"]: Market(**{name: each.get(name) for name in QUOTED}) for each in rows}
 
     async def at_least(self, said: str | None) -> None:
         """Wait until the state has read so far: `events.0:1700000000000-0,positions.0:…`.

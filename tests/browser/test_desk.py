@@ -117,6 +117,19 @@ def test_an_order_with_a_bracket_is_sent_by_the_keyboard_alone(desk: DeskOfProce
     expect(tab.page.get_by_role("region", name="Working orders").get_by_text("200").first).to_be_visible()
 
 
+def test_the_preview_follows_the_market_and_a_young_desks_chart_begins_small(desk: DeskOfProcesses, tab: Tab) -> None:
+    tab.open("trade")
+    ticket = tab.page.get_by_role("region", name="Order ticket")
+    ticket.get_by_label("Size", exact=True).fill("9")
+    said = ticket.get_by_role("group", name="Preview")
+    expect(said).to_contain_text("1,710.18")  # nine at 190.02
+    desk.market.shown("AAPL", "190.98", "191.02")
+    expect(said).to_contain_text("1,719.18")
+    desk.market.shown("AAPL", "189.98", "190.02")
+    expect(said).to_contain_text("1,710.18")
+    expect(tab.page.get_by_label("Interval")).to_have_value("5")
+
+
 def _brackets(desk: DeskOfProcesses) -> int:
     orders = desk.get("/v1/orders")["orders"]
     return len([each for each in orders if each["ord_status"] == "Filled" and each.get("take_profit") == "200"])

@@ -212,8 +212,9 @@ def _of_the_order(text: str) -> str:
         said = json.loads(text)
     except json.JSONDecodeError:
         return text
-    if isinstance(said, dict) and said.get("order_id") and "events" in said:
-        said["events"] = [each for each in said["events"] if each.get("order_id") == said["order_id"]]
+    if not isinstance(said, dict) or not said.get("order_id") or "events" not in said:
+        return text
+    said["events"] = [each for each in said["events"] if each.get("order_id") == said["order_id"]]
     return json.dumps(said, indent=1)
 
 

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any, Final
 
 from fillstream.services.gateway.state.rows import Moved, Row, row_of
-from fillstream.tools.preview import Market
 
 TRADES_KEPT: Final = 1_000
 """The newest of each market."""
-_QUOTED: Final = tuple(each.name for each in fields(Market))
 
 
 class Markets:
@@ -73,11 +70,6 @@ class Markets:
                     )
                 return "trades", key, row
         return None
-
-    def shown(self, symbol: str) -> dict[str, Market]:
-        """Return an instrument's quotes by venue."""
-        rows = [each for each in self.quotes.values() if each["symbol"] == symbol]
-        return {each["venue"]: Market(**{name: each.get(name) for name in _QUOTED}) for each in rows}
 
     def dump(self) -> dict[str, Any]:
         """Return what counts over a restart by names: depth and trades are told again."""

@@ -313,15 +313,16 @@ def test_two_ends_that_a_bust_told_at_once_are_two_rows(desk: GatewayDesk) -> No
         await desk.post("/v1/positions/AAPL/close")
         desk.wait(100)
         row = {**desk.desk.positions.closed.pop(), "position_id": "p"}
-        desk.desk.positions.closed.extend({**row, "opened_time": each} for each in (1, 3))  # a name may be used again
+        ended = [{**row, "exec_id": "before"}, {**row, "opened_time": 1}, {**row, "opened_time": 3}]
+        desk.desk.positions.closed.extend(ended)  # a name may be used again, and one bust tell two ends anew
         seen, cursor = [], ""
         while cursor is not None:
             asked = {"limit": 1, **({"cursor": cursor} if cursor else {})}
             page = (await desk.http.get("/v1/closed_positions", params=asked)).json()
             seen += [each["opened_time"] for each in page["closed_positions"]]
             cursor = page["next"]
-            assert len(seen) <= 2
-        assert seen == [3, 1]
+            assert len(seen) <= 3
+        assert seen == [3, 1, row["opened_time"]]
 
     asyncio.run(play())
 

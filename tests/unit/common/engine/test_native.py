@@ -54,7 +54,7 @@ def passes(program: Path, *arguments: str) -> str:
         ("stress", ENGINE, ["1", "30000"]),
         ("stress", PARTS, ["1", "3000"]),
         ("fuzz", [*INPUTS, *ENGINE], ["1", "500"]),
-        ("versus", [*LISTS, *ENGINE], ["1", "15000", "1"]),
+        ("versus", [*LISTS, *ENGINE], ["1", "40000", "1"]),
         ("forged", ENGINE, []),
         ("memory", [], []),
         ("threads", HOST, ["3000"]),
