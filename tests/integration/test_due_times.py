@@ -1,4 +1,8 @@
-"""What is due happens on time on a desk that runs: by a real worker and the clock of a real server."""
+"""What is due happens, and not before, on a desk that runs: by a real worker and the clock of a real server.
+
+No other entry comes that could bring it about. How late it may be is test_worker.py's, and to the millisecond, by a clock
+that the test moves, test_ticker.py's.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +32,6 @@ from tests.conftest import until
 from tests.support.orders import CONFIG, report
 
 TOPOLOGY = Topology()
-SOON_MS = 50
-"""So late an entry may be on a machine that does other things too."""
 
 
 @pytest.fixture
@@ -92,7 +94,6 @@ def test_orders_expire_when_they_are_due_and_not_at_the_next_entry(
     assert [*expired] == [2, 4, 3, 1]
     late_ms = [ms - expiries[n] for n, ms in expired.items()]
     assert min(late_ms) >= 0
-    assert min(late_ms) <= SOON_MS
     entries = client.xrange(commands)
     assert all(b"tick" in fields for _, fields in entries[1:])  # type: ignore[index]
     assert len(entries) <= 1 + 2 * 3, "a tick for each time, early ones once more"  # type: ignore[arg-type]
@@ -120,6 +121,5 @@ def test_quotes_are_told_when_they_are_due_and_an_idle_desk_is_left_alone(
         until(told, "the quote to be told")
         late_ms.append(found[0]["time"] - found[0]["due_time"])
     assert min(late_ms) >= 0
-    assert min(late_ms) <= SOON_MS
     assert client.xlen(inbox) <= 1 + 3 * 3, "the configuration, three quotes, a tick each, early ones once more"
     replayed_as_committed(redis_url, OrdersStage(TOPOLOGY, 0, CONFIG))

