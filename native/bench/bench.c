@@ -1,10 +1,10 @@
 /* bench.c: how long a message takes.
  *
- * usage: bench FLOW MESSAGES REPEATS [batch|calls|single|count|write:FILE [ROOM]]. Prints one line of JSON. `batch`: whole
+ * usage: bench FLOW MESSAGES REPEATS [batch|calls|single|count|write:FILE [MORNING]]. Prints one line of JSON. `batch`: whole
  * frames of 256 commands, nanoseconds a message, each repeat on a fresh engine. `calls`: the same, one command a call.
  * `single`: one command a call, the distribution of its time, the clock's own cost in it. `count`: one repeat, for
- * callgrind. `write:` the commands to a file; prints how many of them build the book up. ROOM: orders that the engine has
- * room for, as after a morning that was so busy; what the book needs, where it is left out. */
+ * callgrind. `write:` the commands to a file; prints how many of them build the book up. MORNING: so many orders
+ * rested at once before the flow, and are gone. */
 #define _POSIX_C_SOURCE 199309L
 #include <stdbool.h>
 #include <stdio.h>
@@ -16,6 +16,7 @@
 
 #define BATCH 256
 #define REPORTS 8192
+#define MORNING ((uint64_t)1 << 40) /* the first id of orders that come and go before the flow */
 
 static uint64_t now_ns(void) {
     struct timespec t;
@@ -27,7 +28,7 @@ static fs_report reports[REPORTS];
 static uint64_t written_in_all, answers;
 static bool hashing; /* the answers, in a run that nobody times */
 static size_t batch = BATCH;
-static uint32_t room;
+static uint32_t morning;
 
 static void process(fs_engine *engine, const fs_command *commands, size_t n) {
     size_t begun = 0, consumed, written;
@@ -53,10 +54,34 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+/* A morning that is over: so many orders rested all at once and were cancelled in no order. What is free now lies all over
+ * the slabs, and the ids that follow are far from the former ones. */
+static void pass_a_morning(fs_engine *engine, uint32_t orders) {
+    fs_command *commands = calloc(orders + !orders, sizeof *commands);
+    if (!commands || fs_reserve(engine, orders) != FS_OK) exit(2);
+    for (uint32_t i = 0; i < orders; i++)
+        commands[i] = (fs_command){.order_id = MORNING + i, .price = i & 1 ? i % 4099 : -(int64_t)(i % 4099) - 1,
+                                   .qty = 1, .account = 1, .type = FS_NEW, .side = i & 1 ? FS_SELL : FS_BUY,
+                                   .ord_type = FS_LIMIT, .tif = FS_GTC};
+    process_all(engine, commands, orders, BATCH);
+    if (fs_orders(engine) != orders) exit(2);
+    uint64_t random = 7;
+    for (uint32_t i = orders; i; i--) { /* Fisher and Yates */
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        uint32_t other = (uint32_t)((random >> 32) * i >> 32);
+        uint64_t id = commands[other].order_id;
+        commands[other].order_id = commands[i - 1].order_id;
+        commands[i - 1] = (fs_command){.order_id = id, .account = 1, .type = FS_CANCEL};
+    }
+    process_all(engine, commands, orders, BATCH);
+    if (fs_orders(engine)) exit(2);
+    free(commands);
+}
+
 static fs_engine *built(const fs_command *commands, size_t build) {
     fs_engine *engine = fs_new(1u << 20);
     if (!engine || fs_reserve(engine, (uint32_t)(build + build / 4)) != FS_OK) exit(2);
-    if (fs_reserve(engine, room) != FS_OK) exit(2);
+    pass_a_morning(engine, morning);
     process_all(engine, commands, build, BATCH);
     return engine;
 }
@@ -121,7 +146,7 @@ int main(int argc, char **argv) {
     fs_command *commands;
     size_t build = flow_make(shape, 7, n, &commands);
     const char *mode = argc > 4 ? argv[4] : "batch";
-    if (argc > 5) room = (uint32_t)strtoul(argv[5], NULL, 10);
+    if (argc > 5) morning = (uint32_t)strtoul(argv[5], NULL, 10);
     if (!strcmp(mode, "calls")) batch = 1;
     if (!strncmp(mode, "write:", 6))
         write_flow(mode + 6, commands, build, n);

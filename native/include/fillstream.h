@@ -220,12 +220,13 @@ typedef struct fs_report {
 /* -------------------------------------------------------------- library
  *
  * One opaque engine holds the books of many symbols. It is a pure function of the commands it was
- * given: no clock, no randomness, no global state. One thread at a time may use an engine.
+ * given: no clock, no global state, and the one thing at random, where ids stand
+ * in their table, is in no answer, snapshot or hash. One thread at a time may use an engine.
  *
  *   books[symbol] -> book -+- bids, asks            ladder: best -> level <-> level <-> level (by price)
  *                          +- buy stops, sell stops            |        each: oldest <-> ... <-> newest
  *   ladder: price -> level by a small cache, then a 16-way trie of price digits with compressed paths
- *   id table: hash(order_id) -> order     expiry heap: (time_ms, order_id), soonest first -> order
+ *   id table: keyed hash(order_id) -> order     expiry heap: (time_ms, order_id), soonest first -> order
  *
  * Orders, levels and trie nodes live in slabs and point to each other by 32-bit index. Slabs grow only
  * between commands, once for a run of up to 256 of them (or in fs_reserve, ahead of all), never inside
@@ -338,7 +339,7 @@ typedef struct fs_walk { /* what a quantity would take, hidden quantity included
     int64_t cost_high;
 } fs_walk;
 
-/* A new engine without orders, its clock at 0, or NULL when memory runs out or max_orders is not in
+/* A new engine without orders, its clock at 0, or NULL when memory or the system's random bytes run out or max_orders is not in
  * 1..FS_MAX_ORDERS. At most max_orders client orders rest or wait at a time; the house's come on top. */
 fs_engine *fs_new(uint32_t max_orders);
 

@@ -129,12 +129,12 @@ internal bool sound_client(const struct order *o, const struct rare *rare) {
 }
 
 /* The order a cancel or a replace is about; *reason says why there is none. */
-internal always_inline uint32_t find_own(const fs_engine *e, const fs_command *c, uint8_t allowed_flags, size_t *place,
+internal always_inline uint32_t find_own(fs_engine *e, const fs_command *c, uint8_t allowed_flags, size_t *place,
                                          uint8_t *reason) {
     *reason = FS_REASON_BAD_RECORD;
     if (unlikely(bad_client_record(c) | c->stp | (c->flags & ~allowed_flags))) return NIL;
-    *place = id_place(e, c->order_id, hash_of(c->order_id));
-    uint32_t slot = (uint32_t)e->ids[*place];
+    *place = id_place(e, c->order_id, hash_of(e, c->order_id));
+    uint32_t slot = (uint32_t)e->ids.at[*place];
     *reason = FS_REASON_UNKNOWN_ORDER;
     if (unlikely(!slot)) return NIL;
     *reason = FS_REASON_NOT_OWNER;

@@ -62,21 +62,21 @@ struct ahead {
 };
 
 static always_inline void ahead_ids(const fs_engine *e, struct ahead *a, const fs_command *c, size_t i) {
-    uint32_t place = (uint32_t)home_of(e, hash_of(c->order_id));
+    uint32_t place = (uint32_t)home_of(&e->ids, hash_of(e, c->order_id));
     struct book *book = e->books[c->symbol & FS_MAX_SYMBOL];
     const uint32_t *cached = &a->nothing;
     if (likely(book)) {
         const struct ladder *l = &book->ladders[(c->side - 1) & 1];
         cached = cache_of(l, key_in(l, c->price));
     }
-    prefetch(&e->ids[place]);
+    prefetch(&e->ids.at[place]);
     prefetch(cached);
     a->place[i % AHEAD_RING] = place;
     a->cached[i % AHEAD_RING] = cached;
 }
 
 static always_inline void ahead_order(const fs_engine *e, struct ahead *a, size_t i) {
-    uint32_t slot = (uint32_t)e->ids[a->place[i % AHEAD_RING]], level = *a->cached[i % AHEAD_RING];
+    uint32_t slot = (uint32_t)e->ids.at[a->place[i % AHEAD_RING]], level = *a->cached[i % AHEAD_RING];
     prefetch(&e->orders[slot]);
     prefetch(&e->levels[level]);
     a->slot[i % AHEAD_RING] = slot;
@@ -224,7 +224,7 @@ static always_inline size_t process_one(fs_engine *e, const fs_command *c, fs_re
 
 /* Whether that is so; a cancel opens no book. */
 static always_inline bool is_easy(const fs_engine *e, const fs_command *c, size_t capacity) {
-    return e->capacity - e->order_live >= MAX_TAKERS + SPARE && capacity && idle(e) &&
+    return store_ready(e, MAX_TAKERS) && capacity && idle(e) &&
            (c->type == FS_CANCEL || (c->symbol <= FS_MAX_SYMBOL && e->books[c->symbol]));
 }
 
@@ -284,7 +284,7 @@ fs_engine *fs_new(uint32_t max_orders) {
     if (!e) return NULL;
     e->max_orders = max_orders;
     e->books = calloc(FS_MAX_SYMBOL + 1, sizeof *e->books);
-    if (e->books && store_reserve(e, 0)) return e;
+    if (e->books && ids_begin(e) && store_reserve(e, 0)) return e;
     fs_free(e);
     return NULL;
 }
@@ -297,7 +297,7 @@ void fs_free(fs_engine *engine) {
     free(engine->levels);
     free(engine->nodes);
     free(engine->rares);
-    free(engine->ids);
+    free(engine->id_memory);
     free(engine->heap);
     free(engine);
 }

@@ -1,6 +1,7 @@
 /* fillstream.c: the library, one translation unit, so that the hot path is one function to the compiler
  * and nothing but fillstream.h's functions is visible outside. A part uses what stands above it. */
 #define FS_UNITY
+#include "table.c"
 #include "store.c"
 #include "ladder.c"
 #include "match.c"

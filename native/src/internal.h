@@ -206,30 +206,48 @@ enum work {
 #define SPARE 4u     /* slots beyond those of a run: slot 0's and, when memory has run out, a last command's orders */
 static_assert(SPARE > MAX_TAKERS, "a command's orders and slot 0 have room");
 
+/* What is free of a slab: those of a list, and whatever is blank from `fresh` on. */
+struct slots {
+    uint32_t free;  /* the one to hand out next; NIL: none below `fresh` */
+    uint32_t fresh;
+    uint32_t end; /* one above the highest ever handed out, slot 0 included */
+};
+
+/* Ids of clients' orders. */
+struct id_table {
+    uint64_t *at;   /* upper half: upper half of the id's hash; lower: slot; 0: free */
+    size_t mask;    /* a power of two less one */
+    uint32_t shift; /* from the upper half of a hash to its home */
+};
+#define FIRST_CAPACITY 1024u
+#define ID_PLACES 8u /* for an order: four in the greatest table, and as many in all smaller ones */
+
 struct fs_engine {
     /* hot */
     struct order *orders;
     struct level *levels;
     struct node *nodes;
-    uint64_t *ids; /* upper half: upper half of the id's hash; lower: slot; 0: free */
+    struct id_table ids;
     struct book **books;
     struct rare *rares;
     fs_report *out;
     fs_report *out_end;
     uint64_t matches;
     uint64_t clock_ms;
-    size_t id_mask;     /* capacity - 1, a power of two less one */
-    uint32_t id_shift;  /* from the upper half of a hash to its home */
+    uint64_t id_multiplier;
+    struct id_table former; /* of which something is still to move to `ids`; else without memory */
+    uint32_t calm_from, calm_span; /* live orders that the table of ids needs not follow: from, and how many counts */
     uint32_t work;
     uint32_t max_orders; /* of clients */
     uint32_t house_live;
     bool tight;          /* memory ran out: there may be no slot for the next command's orders */
-    uint32_t order_free, order_used, order_live; /* used: slots ever handed out, slot 0 included */
-    uint32_t level_free, level_used;
-    uint32_t node_free, node_used;
+    struct slots order_slots, level_slots, node_slots;
+    uint32_t order_live;
     uint32_t capacity; /* slots of every slab */
     uint32_t *heap;    /* slots of orders with an expiry, soonest first */
     uint32_t heap_count;
+    uint64_t *id_memory; /* of the tables of ids, ID_PLACES for each slot */
+    size_t former_at; /* its place to look at next */
     uint32_t symbol_end; /* one above the highest symbol with a book */
     /* the command in progress */
     struct taker takers[MAX_TAKERS];
@@ -300,16 +318,26 @@ static inline bool idle(const fs_engine *e) { return !e->work && !e->spill_count
  * What each gives to those behind it, in the order in which fillstream.c takes them; none uses a later one's. What a
  * function does, and whether the hot path has it inline, is said where it is defined. */
 
-/* store.c */
-internal uint64_t hash_of(uint64_t id);
-internal size_t home_of(const fs_engine *e, uint64_t hash);
+/* table.c */
+internal uint64_t hash_of(const fs_engine *e, uint64_t id);
+internal size_t home_of(const struct id_table *t, uint64_t hash);
 internal uint64_t id_entry(uint64_t hash, uint32_t slot);
-internal size_t id_place(const fs_engine *e, uint64_t id, uint64_t hash);
+internal size_t id_place(fs_engine *e, uint64_t id, uint64_t hash);
+internal size_t id_place_of_slot(fs_engine *e, uint32_t slot);
+internal void id_remove(fs_engine *e, size_t place);
 internal uint32_t id_find(const fs_engine *e, uint64_t id);
+internal bool ids_calm(const fs_engine *e);
+internal bool ids_follow(fs_engine *e, uint32_t n);
+internal void ids_moved(fs_engine *e);
+internal bool ids_begin(fs_engine *e);
+
+/* store.c */
 internal uint64_t expiry_of(const fs_engine *e, uint32_t slot);
 internal bool sooner(const fs_engine *e, uint32_t slot_a, uint32_t slot_b);
 internal bool expiry_due(const fs_engine *e);
 internal void *slab_new(size_t size);
+internal uint32_t slots_next(struct slots *s);
+internal bool store_ready(const fs_engine *e, uint32_t n);
 internal bool store_reserve(fs_engine *e, uint32_t n);
 internal uint32_t slot_take(fs_engine *e);
 internal uint32_t house_take(fs_engine *e);
@@ -370,7 +398,7 @@ internal bool outside_bands(const struct book *book, int64_t price);
 internal bool limit_from_market(const fs_engine *e, struct book *book, const fs_command *c, int64_t *price);
 internal uint8_t check_new_state(const fs_engine *e, const fs_command *c, struct book *book);
 internal bool sound_client(const struct order *o, const struct rare *rare);
-internal uint32_t find_own(const fs_engine *e, const fs_command *c, uint8_t allowed_flags, size_t *place,
+internal uint32_t find_own(fs_engine *e, const fs_command *c, uint8_t allowed_flags, size_t *place,
                            uint8_t *reason);
 internal struct book *roomy_book(const fs_engine *e, uint32_t symbol);
 

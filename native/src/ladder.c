@@ -25,13 +25,15 @@ static uint32_t trie_end(const fs_engine *e, uint32_t ref, bool least) {
 }
 
 static uint32_t node_take(fs_engine *e) {
-    uint32_t at = e->node_free;
-    if (at)
-        e->node_free = e->nodes[at].parent;
-    else
-        at = e->node_used++;
-    assert(at < e->capacity);
-    return at;
+    struct slots *s = &e->node_slots;
+    uint32_t at = s->free;
+    if (likely(at)) {
+        s->free = e->nodes[at].parent;
+        return at;
+    }
+    while (e->nodes[s->fresh].used) s->fresh++;
+    assert(s->fresh < e->capacity);
+    return slots_next(s);
 }
 
 static void set_parent(fs_engine *e, uint32_t ref, uint32_t parent) {
@@ -100,11 +102,14 @@ static void trie_fill(fs_engine *e, struct ladder *l, uint32_t parent, uint32_t 
 }
 
 static always_inline uint32_t level_new(fs_engine *e, struct ladder *l, uint64_t key) {
-    uint32_t at = e->level_free;
-    if (likely(at))
-        e->level_free = e->levels[at].worse;
-    else
-        at = e->level_used++;
+    struct slots *s = &e->level_slots;
+    uint32_t at = s->free;
+    if (likely(at)) {
+        s->free = e->levels[at].worse;
+    } else {
+        while (e->levels[s->fresh].count) s->fresh++;
+        at = slots_next(s);
+    }
     assert(at < e->capacity);
     struct level *level = &e->levels[at];
     memset(level, 0, sizeof *level);
@@ -162,9 +167,10 @@ static void trie_cut(fs_engine *e, struct ladder *l, const struct level *level) 
         e->nodes[parent].child[digit_of(&e->nodes[parent], node->prefix)] = last;
     else
         l->root = last;
-    node->parent = e->node_free;
     node->used = 0;
-    e->node_free = level->node;
+    if (unlikely(level->node >= e->node_slots.fresh)) return; /* it is found there */
+    node->parent = e->node_slots.free;
+    e->node_slots.free = level->node;
 }
 
 static noinline void level_close(fs_engine *e, struct ladder *l, uint32_t at) {
@@ -181,8 +187,9 @@ static noinline void level_close(fs_engine *e, struct ladder *l, uint32_t at) {
     if (*cached == at) *cached = NIL;
     l->levels--;
     level->count = 0;
-    level->worse = e->level_free;
-    e->level_free = at;
+    if (unlikely(at >= e->level_slots.fresh)) return; /* it is found there */
+    level->worse = e->level_slots.free;
+    e->level_slots.free = at;
 }
 
 /* ------------------------------------------------------------------- queues */

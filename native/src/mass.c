@@ -13,7 +13,7 @@ static bool is_meant(const fs_command *c, const struct order *o) {
 }
 
 static void count_meant(fs_engine *e, const fs_command *c) {
-    for (uint32_t slot = 1; slot < e->order_used; slot++) {
+    for (uint32_t slot = 1; slot < e->order_slots.end; slot++) {
         const struct order *o = &e->orders[slot];
         if (o->account == c->account && o->leaves && is_meant(c, o)) e->levels[o->level].meant++;
     }
@@ -49,7 +49,7 @@ internal noinline void begin_mass_cancel(fs_engine *e, const fs_command *c) {
     bool by_symbol = c->flags & FS_BY_SYMBOL;
     e->mass.command = *c;
     e->mass.canceled = 0;
-    e->mass.counted = c->account && !by_symbol && e->order_used / SPARSE <= e->order_live;
+    e->mass.counted = c->account && !by_symbol && e->order_slots.end / SPARSE <= e->order_live;
     if (e->mass.counted) count_meant(e, c);
     e->mass.symbol = by_symbol ? c->symbol : 0;
     e->mass.which = BIDS;

@@ -125,7 +125,7 @@ static always_inline void trade(fs_engine *e, struct book *book, struct ladder *
     int64_t price = level_price(&e->levels[maker->level]), tip = maker->leaves - maker->hidden;
     int64_t qty = tip < incoming->leaves ? tip : incoming->leaves;
     prefetch(&e->orders[maker->next]); /* who is next if this one is done, and where its id is then taken out */
-    prefetch(&e->ids[home_of(e, hash_of(maker->id))]);
+    prefetch(&e->ids.at[home_of(&e->ids, hash_of(e, maker->id))]);
     e->matches++;
     if (likely(!maker->bits))
         fill_maker(e, l, slot, price, qty, FS_FLAG_MAKER, true);

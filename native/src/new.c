@@ -64,9 +64,9 @@ static void accept_taker(fs_engine *e, const fs_command *c, struct book *book, s
 /* The long way of every new order. */
 static noinline void begin_any(fs_engine *e, const fs_command *c) {
     uint8_t reason = check_new_record(e, c);
-    uint64_t hash = hash_of(c->order_id);
+    uint64_t hash = hash_of(e, c->order_id);
     size_t place = id_place(e, c->order_id, hash);
-    if (!reason && e->ids[place]) reason = FS_REASON_DUPLICATE_ID;
+    if (!reason && e->ids.at[place]) reason = FS_REASON_DUPLICATE_ID;
     struct book *book = reason ? NULL : roomy_book(e, c->symbol);
     if (!reason) reason = check_new_state(e, c, book);
     if (unlikely(reason))
@@ -99,7 +99,7 @@ static always_inline void rest_plain(fs_engine *e, const fs_command *c, struct l
     o->who = who;
     o->codes = heard;
     o->kind = (uint32_t)(codes & COMMAND_FIELD(tif));
-    e->ids[place] = id_entry(hash, slot);
+    e->ids.at[place] = id_entry(hash, slot);
     put_about(e, o, c->price, FS_ACCEPTED);
     ladder_put(e, own, slot, key_in(own, c->price), true);
 }
@@ -113,9 +113,9 @@ internal always_inline void begin_new(fs_engine *e, const fs_command *c) {
         return;
     }
     const struct ladder *other = other_ladder(book, c->side);
-    uint64_t hash = hash_of(c->order_id);
+    uint64_t hash = hash_of(e, c->order_id);
     size_t place = id_place(e, c->order_id, hash);
-    if (unlikely(key_in(other, c->price) >= other->best_key || e->ids[place] || book->special ||
+    if (unlikely(key_in(other, c->price) >= other->best_key || e->ids.at[place] || book->special ||
                  client_count(e) >= e->max_orders || overfull(book, c->side, 0, c->qty)))
         begin_any(e, c);
     else

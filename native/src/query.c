@@ -71,7 +71,7 @@ static void sink(fs_resting *heap, size_t n, size_t at, fs_resting view) {
 size_t fs_orders_after(const fs_engine *engine, uint16_t partition, uint32_t account, uint64_t after,
                        fs_resting *orders, size_t n) {
     size_t found = 0;
-    for (uint32_t slot = 1; n && slot < engine->order_used; slot++) {
+    for (uint32_t slot = 1; n && slot < engine->order_slots.end; slot++) {
         const struct order *o = &engine->orders[slot];
         if (o->id <= after || !o->level || !o->leaves || o->bits & BIT_HOUSE) continue; /* a free slot has id 0 */
         if (o->partition != partition || (account && o->account != account)) continue;

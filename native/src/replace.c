@@ -12,8 +12,8 @@ static noinline void cancel_special(fs_engine *e, const fs_command *c) {
 }
 
 internal always_inline void begin_cancel(fs_engine *e, const fs_command *c) {
-    size_t place = id_place(e, c->order_id, hash_of(c->order_id));
-    uint32_t slot = (uint32_t)e->ids[place];
+    size_t place = id_place(e, c->order_id, hash_of(e, c->order_id));
+    uint32_t slot = (uint32_t)e->ids.at[place];
     const struct order *o = &e->orders[slot]; /* slot 0: nobody's, account 0 */
     uint64_t odd = (codes_of(c) & ODD_CANCEL) | o->bits | (o->account ^ c->account);
     if (unlikely(odd || !c->account)) {

@@ -219,7 +219,7 @@ static bool belongs(const fs_engine *e, struct book *book, const struct ladder *
 static uint32_t add_saved(fs_engine *e, struct ladder *l, const struct saved *s) {
     bool house = s->order.bits & BIT_HOUSE;
     uint32_t slot = house ? house_take(e) : slot_take(e);
-    uint64_t hash = hash_of(s->order.id);
+    uint64_t hash = hash_of(e, s->order.id);
     e->orders[slot] = s->order;
     e->rares[slot] = s->rare;
     if (!house) client_enter(e, slot, id_place(e, s->order.id, hash), hash);

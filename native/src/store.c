@@ -1,57 +1,9 @@
-/* store.c: where orders live: slabs of orders, levels and nodes, a table from id to slot, a heap of
- * expiries. All grow together in store_reserve, so that nothing between two calls of it runs out. */
+/* store.c: where orders live: slabs of orders, levels and nodes, a heap of expiries, and the memory of the table of ids.
+ * All grow together in store_reserve, so that nothing between two calls of it runs out. */
 #include "internal.h"
 
-#define FIRST_CAPACITY 1024u
 #define HUGE_PAGE ((size_t)2 << 20)
-
-/* ---------------------------------------------------------------- id table */
-
-internal always_inline uint64_t hash_of(uint64_t id) {
-    return (id ^ id >> 32) * GOLDEN;
-}
-
-internal always_inline size_t home_of(const fs_engine *e, uint64_t hash) {
-    return (size_t)((hash >> 32) >> e->id_shift);
-}
-
-internal always_inline uint64_t id_entry(uint64_t hash, uint32_t slot) {
-    return (hash & ~(uint64_t)UINT32_MAX) | slot;
-}
-
-/* Where the id is, or the free place where it would be put. */
-internal always_inline size_t id_place(const fs_engine *e, uint64_t id, uint64_t hash) {
-    size_t at = home_of(e, hash);
-    for (;; at = (at + 1) & e->id_mask) {
-        uint64_t entry = e->ids[at];
-        if (!entry) return at;
-        if ((entry ^ hash) >> 32 == 0 && e->orders[(uint32_t)entry].id == id) return at;
-    }
-}
-
-/* Where the id of a client's order is, known to be there: no look at the orders on the way. */
-static always_inline size_t id_place_of_slot(const fs_engine *e, uint32_t slot) {
-    size_t at = home_of(e, hash_of(e->orders[slot].id));
-    while ((uint32_t)e->ids[at] != slot) at = (at + 1) & e->id_mask;
-    return at;
-}
-
-internal always_inline uint32_t id_find(const fs_engine *e, uint64_t id) {
-    return (uint32_t)e->ids[id_place(e, id, hash_of(id))];
-}
-
-/* Take an entry out and close the gap, so that no probe ever meets a tombstone. */
-static always_inline void id_remove(fs_engine *e, size_t gap) {
-    uint64_t *ids = e->ids;
-    size_t mask = e->id_mask;
-    for (size_t at = (gap + 1) & mask; ids[at]; at = (at + 1) & mask) {
-        size_t wanted = (at - home_of(e, ids[at])) & mask; /* steps from its home */
-        if (wanted < ((at - gap) & mask)) continue;        /* its home lies after the gap */
-        ids[gap] = ids[at];
-        gap = at;
-    }
-    ids[gap] = 0;
-}
+#define FEW_ORDERS 4096u /* passing over so many is no pause */
 
 /* ------------------------------------------------------------- expiry heap */
 
@@ -125,58 +77,70 @@ static bool slab_grow(void **slab, size_t size, size_t from, size_t to) {
     return true;
 }
 
-static bool ids_grow(fs_engine *e, size_t capacity) {
-    uint64_t *old = e->ids, *ids = slab_new(capacity * sizeof *ids);
-    if (!ids) return false;
-    memset(ids, 0, capacity * sizeof *ids);
-    size_t old_capacity = old ? e->id_mask + 1 : 0;
-    e->ids = ids;
-    e->id_mask = capacity - 1;
-    e->id_shift = 32;
-    for (size_t rest = capacity; rest > 1; rest /= 2) e->id_shift--;
-    for (size_t i = 0; i < old_capacity; i++) {
-        if (!old[i]) continue;
-        size_t at = home_of(e, old[i]);
-        while (ids[at]) at = (at + 1) & e->id_mask;
-        ids[at] = old[i];
-    }
-    free(old);
-    return true;
-}
-
 static bool store_grow(fs_engine *e, uint32_t capacity) {
     struct {
         void **slab;
         size_t size;
     } slabs[] = {{(void **)&e->orders, sizeof *e->orders}, {(void **)&e->levels, sizeof *e->levels},
                  {(void **)&e->nodes, sizeof *e->nodes},   {(void **)&e->rares, sizeof *e->rares},
-                 {(void **)&e->heap, sizeof *e->heap}};
+                 {(void **)&e->heap, sizeof *e->heap},     {(void **)&e->id_memory, ID_PLACES * sizeof *e->id_memory}};
     for (size_t i = 0; i < sizeof slabs / sizeof *slabs; i++)
         if (!slab_grow(slabs[i].slab, slabs[i].size, e->capacity, capacity)) return false;
-    if (!ids_grow(e, 4 * (size_t)capacity)) return false; /* at most a quarter full: most probes are one step */
+    ids_moved(e); /* their memory is the last one */
     if (!e->capacity) {
-        e->order_used = e->level_used = e->node_used = 1;
+        e->order_slots = e->level_slots = e->node_slots = (struct slots){.fresh = 1, .end = 1};
         e->levels[NIL].key = 1; /* no price has this key, so the cache's empty places match nothing */
     }
     e->capacity = capacity;
     return true;
 }
 
-/* Room for n more orders. A level holds an order and a node two levels, so these have room too. */
-internal always_inline bool store_reserve(fs_engine *e, uint32_t n) {
-    if (likely(e->capacity - e->order_live >= n + SPARE)) return true;
+/* The `fresh` one, which is blank, is handed out. */
+internal inline uint32_t slots_next(struct slots *s) {
+    uint32_t at = s->fresh++;
+    if (s->end < s->fresh) s->end = s->fresh;
+    return at;
+}
+
+/* Hand out from the low end again: what many orders left free lies all over the slabs. What is live is passed over. */
+static void begin_afresh(fs_engine *e) {
+    struct slots *all[] = {&e->order_slots, &e->level_slots, &e->node_slots};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        all[i]->free = NIL;
+        all[i]->fresh = 1;
+    }
+}
+
+static noinline bool store_settle(fs_engine *e, uint32_t n) {
     uint32_t capacity = e->capacity ? e->capacity : FIRST_CAPACITY;
     while (capacity - e->order_live < n + SPARE && capacity <= FS_MAX_ORDERS) capacity *= 2;
-    return store_grow(e, capacity);
+    bool has_room = capacity == e->capacity || store_grow(e, capacity);
+    if (e->capacity && ids_follow(e, n) && e->order_live <= FEW_ORDERS) begin_afresh(e);
+    return has_room;
+}
+
+/* Whether nothing has to be done before n more orders come. */
+internal always_inline bool store_ready(const fs_engine *e, uint32_t n) {
+    return e->capacity - e->order_live >= n + SPARE && ids_calm(e);
+}
+
+/* Room for n more orders. A level holds an order and a node two levels, so these have room too. */
+internal always_inline bool store_reserve(fs_engine *e, uint32_t n) {
+    return likely(store_ready(e, n)) || store_settle(e, n);
+}
+
+static inline uint32_t slot_fresh(fs_engine *e) {
+    while (e->orders[e->order_slots.fresh].leaves) e->order_slots.fresh++;
+    return slots_next(&e->order_slots);
 }
 
 internal always_inline uint32_t slot_take(fs_engine *e) {
     assert(e->order_live < e->capacity - 1);
-    uint32_t slot = e->order_free;
+    uint32_t slot = e->order_slots.free;
     if (likely(slot))
-        e->order_free = e->orders[slot].next;
+        e->order_slots.free = e->orders[slot].next;
     else
-        slot = e->order_used++;
+        slot = slot_fresh(e);
     e->order_live++;
     return slot;
 }
@@ -185,9 +149,10 @@ static always_inline void slot_give(fs_engine *e, uint32_t slot) {
     struct order *o = &e->orders[slot];
     o->id = 0;
     o->leaves = 0;
-    o->next = e->order_free;
-    e->order_free = slot;
     e->order_live--;
+    if (unlikely(slot >= e->order_slots.fresh)) return; /* it is found there */
+    o->next = e->order_slots.free;
+    e->order_slots.free = slot;
 }
 
 /* The house takes or gives a slot. Its orders come on top of the clients' limit. */
@@ -205,7 +170,7 @@ internal inline uint32_t client_count(const fs_engine *e) { return e->order_live
 
 /* A slot becomes a live client's. */
 internal always_inline void client_enter(fs_engine *e, uint32_t slot, size_t place, uint64_t hash) {
-    e->ids[place] = id_entry(hash, slot);
+    e->ids.at[place] = id_entry(hash, slot);
     if (unlikely(e->orders[slot].bits & BIT_EXPIRES)) heap_add(e, slot);
 }
 

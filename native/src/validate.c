@@ -51,7 +51,7 @@ static const char *check_level(const fs_engine *e, const struct ladder *l, uint3
     uint8_t which = l->id % LADDERS, side = buyers_at(which) ? FS_BUY : FS_SELL;
     REQUIRE(level->count, "a level holds an order");
     for (uint32_t slot = level->head; slot; slot = e->orders[slot].next) {
-        REQUIRE(slot < e->order_used && count < level->count, "a queue has as many orders as its level says");
+        REQUIRE(slot < e->order_slots.end && count < level->count, "a queue has as many orders as its level says");
         const struct order *o = &e->orders[slot];
         REQUIRE(o->symbol == l->id / LADDERS && o->side == side, "an order is in the book and on the side it names");
         REQUIRE(o->level == at, "an order knows its level");
@@ -79,12 +79,12 @@ static const char *check_level(const fs_engine *e, const struct ladder *l, uint3
 
 static const char *check_trie(const fs_engine *e, uint32_t ref, uint32_t parent, uint32_t *levels, struct tally *t) {
     if (!(ref & NODE_BIT)) {
-        REQUIRE(ref < e->level_used && e->levels[ref].node == parent, "a level knows its trie node");
+        REQUIRE(ref < e->level_slots.end && e->levels[ref].node == parent, "a level knows its trie node");
         ++*levels;
         return NULL;
     }
     uint32_t at = ref & ~NODE_BIT;
-    REQUIRE(at < e->node_used, "trie nodes are in the slab");
+    REQUIRE(at < e->node_slots.end, "trie nodes are in the slab");
     const struct node *node = &e->nodes[at];
     REQUIRE(node->parent == parent, "a trie node knows its parent");
     REQUIRE(__builtin_popcount(node->used) >= 2, "a trie node has two children");
@@ -107,7 +107,7 @@ static const char *check_ladder(const fs_engine *e, const struct book *book, con
     uint32_t better = NIL, in_trie = 0;
     for (uint32_t at = l->best; at; better = at, at = e->levels[at].worse) {
         const struct level *level = &e->levels[at];
-        REQUIRE(sums.levels < l->levels && at < e->level_used, "a ladder has as many levels as it says");
+        REQUIRE(sums.levels < l->levels && at < e->level_slots.end, "a ladder has as many levels as it says");
         REQUIRE(level->ladder == l, "a level knows its ladder");
         REQUIRE(level->better == better, "each level points back to the better one");
         REQUIRE(!better || e->levels[better].key < level->key, "levels run from the best price on, each once");
@@ -189,7 +189,7 @@ static const char *check_book(const fs_engine *e, uint32_t symbol, struct tally 
 
 static const char *check_heap(const fs_engine *e) {
     for (uint32_t i = 0; i < e->heap_count; i++) {
-        REQUIRE(e->heap[i] < e->order_used, "the heap holds slots of the slab");
+        REQUIRE(e->heap[i] < e->order_slots.end, "the heap holds slots of the slab");
         const struct order *o = &e->orders[e->heap[i]];
         REQUIRE(o->leaves && o->bits & BIT_EXPIRES && e->rares[e->heap[i]].heap_at == i,
                 "the heap holds live orders that know their place");
@@ -201,28 +201,41 @@ static const char *check_heap(const fs_engine *e) {
 
 static const char *check_free(const fs_engine *e, const struct tally *t) {
     uint64_t orders = 0, levels = 0, nodes = 0;
-    for (uint32_t slot = e->order_free; slot; slot = e->orders[slot].next, orders++)
-        REQUIRE(slot < e->order_used && orders < e->order_used && !e->orders[slot].leaves,
-                "the free list of orders stays in the slab, ends, and holds blank ones");
-    for (uint32_t at = e->level_free; at; at = e->levels[at].worse, levels++)
-        REQUIRE(at < e->level_used && levels < e->level_used && !e->levels[at].count,
-                "the free list of levels stays in the slab, ends, and holds blank ones");
-    for (uint32_t at = e->node_free; at; at = e->nodes[at].parent, nodes++)
-        REQUIRE(at < e->node_used && nodes < e->node_used && !e->nodes[at].used,
-                "the free list of trie nodes stays in the slab, ends, and holds blank ones");
-    REQUIRE(e->order_used <= e->capacity && e->level_used <= e->capacity && e->node_used <= e->capacity,
-            "the slabs have room for what they hold");
+    const struct slots *of_orders = &e->order_slots, *of_levels = &e->level_slots, *of_nodes = &e->node_slots;
+    for (uint32_t slot = of_orders->free; slot; slot = e->orders[slot].next, orders++)
+        REQUIRE(slot < of_orders->fresh && orders < of_orders->end && !e->orders[slot].leaves,
+                "the free list of orders stays below the fresh ones, ends, and holds blank ones");
+    for (uint32_t at = of_levels->free; at; at = e->levels[at].worse, levels++)
+        REQUIRE(at < of_levels->fresh && levels < of_levels->end && !e->levels[at].count,
+                "the free list of levels stays below the fresh ones, ends, and holds blank ones");
+    for (uint32_t at = of_nodes->free; at; at = e->nodes[at].parent, nodes++)
+        REQUIRE(at < of_nodes->fresh && nodes < of_nodes->end && !e->nodes[at].used,
+                "the free list of trie nodes stays below the fresh ones, ends, and holds blank ones");
+    const struct slots *all[] = {of_orders, of_levels, of_nodes};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        REQUIRE(all[i]->fresh <= all[i]->end && all[i]->end <= e->capacity, "the slabs have room for what they hold");
     if (!idle(e)) return NULL; /* a taker stands in no book */
-    REQUIRE(e->order_used - 1 - orders == t->orders, "every order slot is live or free");
-    REQUIRE(e->level_used - 1 - levels == t->levels, "every level slot is live or free");
-    REQUIRE(e->node_used - 1 - nodes == t->nodes, "every node slot is live or free");
+    for (uint32_t slot = of_orders->fresh; slot < of_orders->end; slot++) orders += !e->orders[slot].leaves;
+    for (uint32_t at = of_levels->fresh; at < of_levels->end; at++) levels += !e->levels[at].count;
+    for (uint32_t at = of_nodes->fresh; at < of_nodes->end; at++) nodes += !e->nodes[at].used;
+    REQUIRE(of_orders->end - 1 - orders == t->orders, "every order slot is live or free");
+    REQUIRE(of_levels->end - 1 - levels == t->levels, "every level slot is live or free");
+    REQUIRE(of_nodes->end - 1 - nodes == t->nodes, "every node slot is live or free");
     return NULL;
+}
+
+static bool is_in(const struct id_table *t, const fs_engine *e, size_t place) {
+    return t->at && place - (size_t)(t->at - e->id_memory) <= t->mask;
 }
 
 static const char *check_store(const fs_engine *e, const struct tally *t) {
     uint64_t ids = 0;
-    for (size_t i = 0; i <= e->id_mask; i++) ids += e->ids[i] != 0;
-    REQUIRE(ids == client_count(e), "the id table holds the clients' orders, no more");
+    for (size_t i = 0; i < ID_PLACES * (size_t)e->capacity; i++) {
+        REQUIRE(!e->id_memory[i] || is_in(&e->ids, e, i) || is_in(&e->former, e, i), "memory of no table of ids is blank");
+        ids += e->id_memory[i] != 0;
+    }
+    REQUIRE(ids == client_count(e), "the tables of ids hold the clients' orders, no more");
+    REQUIRE(4 * (uint64_t)e->order_live <= e->ids.mask + 1 + 4 * 4 * RUN, "the table of ids has room");
     if (!idle(e)) return NULL;
     REQUIRE(e->order_live == t->orders, "every live order rests in a book");
     REQUIRE(t->clients == client_count(e), "the engine counts the clients' orders");

@@ -1,7 +1,7 @@
 """What is due happens, and not before, on a desk that runs: by a real worker and the clock of a real server.
 
-No other entry comes that could bring it about. How late it may be is test_worker.py's, and to the millisecond, by a clock
-that the test moves, test_ticker.py's.
+No other entry comes that could bring it about. How late it may be is test_worker.py's, and to the millisecond, by a
+clock that the test moves, test_ticker.py's.
 """
 
 from __future__ import annotations
