@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fillstream import Engine
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.engine.core import CoreEngine
 from fillstream.libs.common.engine.frames import Side
@@ -151,9 +152,35 @@ def python_calls(count: int, repeats: int) -> float:
     return best
 
 
+def named_calls(count: int, repeats: int) -> dict[str, float]:
+    """One call an order through `fillstream.Engine`, names and results and all: ns an order in, and one out again."""
+    best = {"submit": 1e9, "cancel": 1e9}
+    for _ in range(repeats):
+        engine = Engine()
+        start = time.perf_counter_ns()
+        for i in range(count):
+            engine.submit_order("AAPL", "BUY", 100 + i % 50, 5, i)
+        between = time.perf_counter_ns()
+        for i in range(count):
+            engine.cancel_order(i)
+        best["submit"] = min(best["submit"], (between - start) / count)
+        best["cancel"] = min(best["cancel"], (time.perf_counter_ns() - between) / count)
+    return best
+
+
+def adversaries(repeats: int) -> list[dict[str, Any]]:
+    """What the dearest message of each kind costs, sent by somebody who wants it dear; printed, too."""
+    print(f"{'sent by an adversary':<72}{'calls':>12}{'frames':>12} ns a command")
+    rows = [json.loads(line) for line in native(str(repeats), program="adversaries").splitlines()]
+    for row in rows:
+        each = f"{row['ns_a_unit']:>9.1f} each of {row['units']:,}" if row["units"] > 1 else ""
+        print(f"{row['what']:<72}{row['ns_a_command']:>12,.1f}{row['ns_in_frames']:>12,.1f}{each}")
+    return rows
+
+
 def run(quick: bool) -> dict[str, Any]:
     """Measure; print a table; write and return the figures."""
-    programs = ["build/bench", "build/textbook"] if has_rival() else ["build/bench"]
+    programs = [f"build/{name}" for name in ("bench", "adversaries", *(["textbook"] if has_rival() else []))]
     subprocess.run(["make", "-s", "-C", str(ROOT / "native"), *programs], check=True)
     messages, repeats = (200_000, 3) if quick else (1_000_000, 7)
     results: dict[str, Any] = {"flows": {}, "python": {}}
@@ -178,6 +205,7 @@ def run(quick: bool) -> dict[str, Any]:
         results["flows"][flow] |= {"by_turns": (by := otherwise(flow, messages // 2, repeats))}
         ratio = by["afternoon_ns_min"] / by["ns_min"]
         print(f"{flow:<12}{by['ns_min']:>12}{by['calls_ns_min']:>9}{by['afternoon_ns_min']:>11}   {ratio:.2f} of fresh")
+    results["adversaries"] = adversaries(1 if quick else 3)
     python = results["python"]
     for batch in BATCHES:
         python[f"frames_of_{batch}"] = faces = python_faces(messages, 2 * repeats, batch)
@@ -185,6 +213,9 @@ def run(quick: bool) -> dict[str, Any]:
         print(f"Python, {batch} messages a call: {told} ns/msg (goal: native + 5)")
     python["one_call_ns"] = python_calls(20_000 if quick else 200_000, 3 * repeats)
     print(f"Python, one call an order: {python['one_call_ns']:.0f} ns (goal: 300)")
+    python["named_calls_ns"] = named = named_calls(5_000 if quick else 20_000, repeats)
+    told = f"{named['submit']:.0f} ns in, {named['cancel']:.0f} out"
+    print(f"fillstream.Engine, one call an order: {told} (goal: 3000)")
     target = ROOT / "bench/results/book.json"
     target.parent.mkdir(exist_ok=True)
     target.write_text(json.dumps(results, indent=2) + "\n")

@@ -33,6 +33,7 @@ from fillstream.libs.common.values.checks import callback, integer, member, show
 from fillstream.orderbook import registry
 from fillstream.orderbook.notices import Notices
 from fillstream.orderbook.outcomes import (
+    REASONS,
     UNLIMITED,
     CommandResult,
     Indicative,
@@ -48,8 +49,8 @@ from fillstream.orderbook.outcomes import (
     status_of,
     trade_report,
 )
-from fillstream.orderbook.registry import Names, check_client_id
-from fillstream.orderbook.terms import MAX_ACCOUNT, MAX_TIME_MS, NO_FLAG, STOPPED, check_price, check_terms
+from fillstream.orderbook.registry import Names, new_client_id
+from fillstream.orderbook.terms import MAX_ACCOUNT, MAX_TIME_MS, NO_FLAG, STOPPED, check_price, check_terms, plain_side
 
 ACCOUNT: Final = 1
 """The account of an order that names none."""
@@ -59,6 +60,9 @@ _REFUSALS: Final = frozenset(map(int, (ReportType.REJECTED, ReportType.CANCEL_RE
 _STILL_LIVE: Final = frozenset({int(ReportType.CANCEL_REJECTED), int(ReportType.REPLACE_REJECTED)})
 _FILLED, _MASS_CANCELED = int(ReportType.FILLED), int(ReportType.MASS_CANCELED)
 _QUOTED: Final = int(ReportType.QUOTED)
+_ACCEPTED, _CANCELED = int(ReportType.ACCEPTED), int(ReportType.CANCELED)
+_GTC, _NO_STP, _LIMIT = Tif.GTC, Stp.NONE, OrdType.LIMIT
+_NOTHING: Final = (None,) * 5
 
 _T = TypeVar("_T")
 OnTrade = Callable[[TradeReport], object]
@@ -198,16 +202,30 @@ class Engine:
 
         Raises ValueError for a `client_id` that a live order has, and for more than 65536 symbols.
         """
-        record = check_terms(side, price, qty, ord_type, tif, stop_price, display, offset, flags, stp, expiry_ms)
-        owner, name = integer("account", account, 1, MAX_ACCOUNT), check_client_id(client_id)
+        more = (ord_type, stop_price, display, offset, expiry_ms)
+        lasting = tif is _GTC or tif == "GTC"
+        usual = lasting and flags is NO_FLAG and stp is _NO_STP and more == _NOTHING
+        plain, terms = plain_side(side, price, qty) if usual else 0, None
+        if not plain:
+            terms = check_terms(side, price, qty, ord_type, tif, stop_price, display, offset, flags, stp, expiry_ms)
+        owner = account if account is ACCOUNT else integer("account", account, 1, MAX_ACCOUNT)
+        name = new_client_id(client_id)
         with self._lock:
-            if name in self._names.broker_ids:
+            names = self._names
+            if name in names.broker_ids:
                 raise ValueError(f"client_id is {shown(name)}, and a live order has it; it must be new.")
-            number, broker_id = self._names.number_for(symbol), self._names.next_id
-            command = frames.new_order(broker_id, owner, number, 0, **record._asdict())
-            self._names.next_id += 1
-            self._names.enter(broker_id, Named(name, owner, symbol, record.ord_type))
-            return self._execute_own(command, broker_id, symbol)
+            number, broker_id = names.number_for(symbol), names.next_id
+            names.next_id += 1
+            names.enter(broker_id, Named(name, owner, symbol, terms.ord_type if terms else _LIMIT))
+            if terms:
+                command = frames.new_order(broker_id, owner, number, 0, **terms._asdict())
+                return self._answer_own(self._core.process(command, names.time_ms), broker_id, symbol)
+            assert price is not None, "plain_side looked"
+            count = self._core.submit(broker_id, owner, number, plain, price, qty)
+            if count == 1 and self._quiet and self._core.first.type == _ACCEPTED:
+                names.keep(symbol)
+                return self._tell(OrderResult(name, broker_id, Status.WORKING, 0, qty, Reason.NONE, ()))
+            return self._answer_own(self._core.answers(count), broker_id, symbol)
 
     def cancel_order(self, client_id: str | int | None = None, *, broker_id: int | None = None) -> OrderResult:
         """Cancel by the caller's name or the engine's number, one of them.
@@ -217,8 +235,11 @@ class Engine:
         with self._lock:
             number = self._names.find(client_id, broker_id)
             order = self._names.live[number]
-            command = frames.cancel(number, order.account, self._names.numbers[order.symbol], 0)
-            return self._execute_own(command, number, order.symbol)
+            count = self._core.cancel(number, order.account)
+            if count == 1 and self._quiet and self._core.first.type == _CANCELED:
+                self._names.forget(number)
+                return self._tell(OrderResult(order.client_id, number, Status.CANCELED, 0, 0, Reason.REQUESTED, ()))
+            return self._answer_own(self._core.answers(count), number, order.symbol)
 
     def replace_order(
         self,
@@ -254,7 +275,7 @@ class Engine:
                 flags=flags | (ReplaceFlag.OPEN_QTY if open_qty or qty is None else 0),
                 stop_price=0 if stop_price is None else stop_price,
             )  # fmt: skip
-            return self._execute_own(command, number, order.symbol)
+            return self._answer_own(self._core.process(command, self._names.time_ms), number, order.symbol)
 
     def mass_cancel(
         self, account: int | None = None, symbol: str | None = None, side: Side | str | None = None
@@ -466,10 +487,15 @@ class Engine:
         assert resting is not None, "a named order is live"
         return resting
 
-    def _execute_own(self, command: bytes, broker_id: int, symbol: str) -> OrderResult:
-        """Execute a command about one named order, and tell of it."""
+    @property
+    def _quiet(self) -> bool:
+        """Whether nobody is told of what is no trade."""
+        return self._on_update is None and self._on_market is None
+
+    def _answer_own(self, answers: bytes, broker_id: int, symbol: str) -> OrderResult:
+        """Return what a command about one named order did, and tell of it."""
         client_id = self._names.live[broker_id].client_id
-        read = self._read(self._core.process(command, self._names.time_ms), symbol, broker_id)
+        read = self._read(answers, symbol, broker_id)
         last, status = read.own[-1], status_of(read.own[-1])
         still = broker_id in self._names.live
         result = OrderResult(
@@ -478,7 +504,7 @@ class Engine:
             status=status,
             filled=sum(report.qty for report in read.own if report.type == _FILLED),
             leaves=self._resting(broker_id).leaves if still and status is Status.REJECTED else last.leaves,
-            reason=Reason(last.reason),
+            reason=REASONS[last.reason],
             trades=tuple(trade for trade in read.result.trades if trade.broker_id == broker_id),
         )
         return self._tell(result)
@@ -499,10 +525,10 @@ class Engine:
                 own.append(report)
             order = live.get(report.order_id)
             if report.type in _REFUSALS:
-                reason = Reason(report.reason)
+                reason = REASONS[report.reason]
             else:
                 if report.type == _QUOTED:
-                    reason = Reason(report.reason)  # a crossed quote changes the book, too
+                    reason = REASONS[report.reason]  # a crossed quote changes the book, too
                 if report.type != _MASS_CANCELED:
                     changed[report.symbol] = None
                 if order is not None and report.type == _FILLED:

@@ -143,20 +143,25 @@ class Named(NamedTuple):
     ord_type: OrdType
 
 
+_SIDES: Final = {int(side): side for side in Side}
+_KINDS: Final = {int(kind): kind for kind in ReportType}
+REASONS: Final = {int(reason): reason for reason in Reason}
+"""By code: a call of an enumeration costs as much as all else of a small answer."""
+_MAKER: Final = int(ReportFlag.MAKER)
+
+
 def trade_report(report: Report, order: Named) -> TradeReport:
     """Return one side of a trade of a named order."""
     return TradeReport(
-        report.match_id, order.symbol, Side(report.side), report.price, report.qty, report.leaves,
-        order.client_id, report.order_id, bool(report.flags & ReportFlag.MAKER),
+        report.match_id, order.symbol, _SIDES[report.side], report.price, report.qty, report.leaves,
+        order.client_id, report.order_id, report.flags & _MAKER != 0,
     )  # fmt: skip
 
 
 def order_update(report: Report, order: Named) -> OrderUpdate:
     """Return what else a report says of a named order."""
-    kind = ReportType(report.type)
-    return OrderUpdate(
-        order.client_id, report.order_id, order.symbol, kind, status_of(report), report.leaves, Reason(report.reason)
-    )
+    kind, reason = _KINDS[report.type], REASONS[report.reason]
+    return OrderUpdate(order.client_id, report.order_id, order.symbol, kind, status_of(report), report.leaves, reason)
 
 
 def open_order(order: Resting, symbol: str, name: Named | None) -> OpenOrder:

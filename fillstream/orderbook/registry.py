@@ -22,6 +22,9 @@ from fillstream.orderbook.terms import MAX_TIME_MS
 _HEAD: Final = Struct("<8sQ16s")
 _MAGIC: Final = b"FSNAMED1"
 _MAX_BROKER_ID: Final = (1 << 64) - 1
+MAX_ID: Final = (1 << 128) - 1
+"""A UUID's `int` is an id."""
+MAX_ID_CHARACTERS: Final = 1000
 
 
 class Names:
@@ -78,8 +81,24 @@ class Names:
         return number
 
 
+def new_client_id(value: object) -> str | int:
+    """Return a client id for a new order. Raises as `check_client_id`, and ValueError for one that is too long.
+
+    A snapshot holds it in decimal digits, which Python reads back up to a limit of its own, 4 300 of them.
+    """
+    name = check_client_id(value)
+    if isinstance(name, str):
+        if len(name) > MAX_ID_CHARACTERS:
+            raise ValueError(f"client_id has {len(name)} characters, and may have {MAX_ID_CHARACTERS}.")
+    elif not -MAX_ID <= name <= MAX_ID:
+        raise ValueError(f"client_id is {shown(name)}, and must be between -2^128 + 1 and 2^128 - 1.")
+    return name
+
+
 def check_client_id(value: object) -> str | int:
     """Return a client id: a text that is not empty, or an integer (bool is none). Raises TypeError, ValueError."""
+    if type(value) is int:  # as most are
+        return value
     if isinstance(value, str):
         return text("client_id", value)
     try:

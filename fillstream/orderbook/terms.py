@@ -23,6 +23,8 @@ _LASTING: Final = frozenset({Tif.DAY, Tif.GTC, Tif.GTD})
 _RESTING: Final = OrderFlag.POST_ONLY | OrderFlag.ALL_OR_NONE
 NO_FLAG: Final = OrderFlag(0)
 _ALL_FLAGS: Final = OrderFlag(sum(OrderFlag))
+_SIDE_CODES: Final = {name: int(side) for side in Side for name in (side.name, side.name.lower())}
+_LOWEST: Final = -MAX_PRICE
 _FLAG_NAMES: Final = ", ".join(str(flag.name) for flag in OrderFlag)
 
 
@@ -85,6 +87,15 @@ def check_terms(
     if shows is not None:
         flags |= OrderFlag.ICEBERG
     return Record(side, kind, tif, _or_0(limit), lots, expiry, _or_0(stop), _or_0(shows) + _or_0(trail), flags, stp)
+
+
+def plain_side(side: object, price: object, qty: object) -> int:
+    """Return a plain limit order's side as the record has it; 0 where something wants a closer look, or a refusal."""
+    if type(price) is not int or type(qty) is not int or not (_LOWEST <= price <= MAX_PRICE and 0 < qty <= MAX_QTY):
+        return 0
+    if type(side) is str:
+        return _SIDE_CODES.get(side, 0)
+    return int(side) if type(side) is Side else 0
 
 
 def check_price(field: str, price: int | None) -> int | None:

@@ -146,8 +146,9 @@ enum fs_reason {
                                       bid is not below its ask */
     FS_REASON_BAD_SYMBOL = 22,     /* above FS_MAX_SYMBOL */
     FS_REASON_CAPACITY = 23,       /* the engine holds as many orders as it may, or that side of the book as many
-                                      lots (FS_MAX_SIDE_QTY): asked of stops and of orders that may rest, even where
-                                      they would trade whole; or memory ran out */
+                                      lots (FS_MAX_SIDE_QTY), all-or-none orders or trailing stops (FS_MAX_SPECIAL):
+                                      asked of stops and of orders that may rest, even where they would trade whole;
+                                      or memory ran out */
     FS_REASON_EXPIRED = 24,        /* its expiry is at or before the clock, or FS_GTD without one */
     FS_REASON_SESSION = 25,        /* the symbol's session does not take this: in FS_HALTED cancels only; in
                                       FS_AUCTION stops and limit orders that may rest, no others, and no prints */
@@ -175,6 +176,8 @@ enum fs_report_flag {
 #define FS_MAX_SIDE_QTY 9223372036854775807LL /* lots of one side of one book, dormant too: 2^63 - 1 */
 #define FS_MAX_SYMBOL 65535u
 #define FS_MAX_TIPS 10000 /* an iceberg's open quantity is at most so many displays: what one may cost a taker */
+#define FS_MAX_SPECIAL 10000 /* all-or-none orders of one side of a book, and trailing stops of one: every taker may have
+                                to pass over those, every new high or low moves these. A snapshot may have more */
 #define FS_MAX_ORDERS 1073741824u /* resting client orders an engine may be made for: 2^30 */
 #define FS_PARTITION_ALL 65535u  /* a report for every account partition: quotes, prints, sessions, bands */
 #define FS_PARTITION_NONE 65534u /* a report for none: the house's own fills, and what was refused of it */

@@ -105,6 +105,9 @@ internal uint8_t check_new_state(const fs_engine *e, const fs_command *c, struct
     }
     if (!may_rest(c)) return FS_REASON_NONE;
     if (client_count(e) >= e->max_orders || overfull(book, c->side, 0, c->qty)) return FS_REASON_CAPACITY;
+    if (c->flags & FS_ALL_OR_NONE && own_ladder(book, c->side)->special >= FS_MAX_SPECIAL) return FS_REASON_CAPACITY;
+    bool trails = c->ord_type == FS_TRAILING_STOP;
+    if (trails && stop_ladder(book, c->side)->special >= FS_MAX_SPECIAL) return FS_REASON_CAPACITY;
     if (!(c->flags & FS_POST_ONLY) || book->session == FS_AUCTION) return FS_REASON_NONE;
     struct order incoming = incoming_of(c);
     return would_trade(e, other_ladder(book, c->side), c->price, &incoming) ? FS_REASON_WOULD_TRADE : FS_REASON_NONE;

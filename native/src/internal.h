@@ -152,7 +152,7 @@ struct ladder { /* one cache line */
     uint32_t root; /* trie reference */
     uint32_t levels;
     uint32_t house;    /* the house's order */
-    uint32_t trailing; /* trailing stops among its orders */
+    uint32_t special;  /* trailing stops among its orders, all-or-none ones among those of bids and asks */
     uint32_t id;       /* symbol * LADDERS + which */
     uint64_t laggard;  /* no trailing stop moves while the last trade's key is not below this */
 };
@@ -177,6 +177,7 @@ struct taker {
     uint64_t reach;       /* the worst key of the other side that it trades with */
     int64_t price;
     uint32_t slot;
+    uint32_t passed;      /* the last order that it passed over as it came to it; NIL: none */
     bool clients_only;    /* passes over the house: a print, or a quote whose bid is its ask */
     bool is_print;
     uint8_t remainder;    /* enum remainder */

@@ -231,7 +231,7 @@ internal always_inline void ladder_put(fs_engine *e, struct ladder *l, uint32_t 
     level->shown += o->leaves - o->hidden;
     level->hidden += o->hidden;
     level->aon += !!(o->bits & BIT_AON);
-    l->trailing += !!(o->bits & BIT_TRAILING);
+    l->special += !!(o->bits & (BIT_AON | BIT_TRAILING));
     if (o->bits & BIT_HOUSE) l->house = slot;
 }
 
@@ -249,7 +249,7 @@ internal always_inline void ladder_pull(fs_engine *e, struct ladder *l, uint32_t
         level->shown -= o->leaves - o->hidden;
         level->hidden -= o->hidden;
         level->aon -= !!(o->bits & BIT_AON);
-        l->trailing -= !!(o->bits & BIT_TRAILING);
+        l->special -= !!(o->bits & (BIT_AON | BIT_TRAILING));
         if (o->bits & BIT_HOUSE) l->house = NIL;
     }
     if (!--level->count) level_close(e, l, at);

@@ -181,24 +181,31 @@ static noinline void prevent(fs_engine *e, struct ladder *l, struct taker *taker
 /* ------------------------------------------------------------------ makers */
 
 /* The order that trades next: the oldest at the best price within reach, leaving out all-or-none
- * orders above `leaves` and, for a print or a locked quote, the house. */
+ * orders above `leaves` and, for a print or a locked quote, the house. *passed is the last one left out, from which the next
+ * search for the same taker goes on: what is too much for it stays so. NIL: none yet. */
 static noinline uint32_t first_of_many(const fs_engine *e, const struct ladder *l, uint64_t reach, int64_t leaves,
-                                       bool clients_only) {
-    for (uint32_t at = l->best; at && e->levels[at].key <= reach; at = e->levels[at].worse)
-        for (uint32_t slot = e->levels[at].head; slot; slot = e->orders[slot].next) {
+                                       bool clients_only, uint32_t *passed) {
+    uint32_t at = *passed ? e->orders[*passed].level : l->best;
+    uint32_t slot = *passed ? e->orders[*passed].next : e->levels[at].head;
+    for (;;) {
+        for (; slot; slot = e->orders[slot].next) {
             const struct order *o = &e->orders[slot];
-            if (o->bits & BIT_AON && o->leaves > leaves) continue;
-            if (!(clients_only && o->bits & BIT_HOUSE)) return slot;
+            bool left_out = (o->bits & BIT_AON && o->leaves > leaves) || (clients_only && o->bits & BIT_HOUSE);
+            if (!left_out) return slot;
+            *passed = slot;
         }
-    return NIL;
+        at = e->levels[at].worse;
+        if (!at || e->levels[at].key > reach) return NIL;
+        slot = e->levels[at].head;
+    }
 }
 
 static always_inline uint32_t first_maker(const fs_engine *e, const struct ladder *l, uint64_t reach, int64_t leaves,
-                                          bool clients_only) {
+                                          bool clients_only, uint32_t *passed) {
     if (l->best_key > reach) return NIL;
     const struct level *level = &e->levels[l->best];
     if (likely(!level->aon && !clients_only)) return level->head;
-    return first_of_many(e, l, reach, leaves, clients_only);
+    return first_of_many(e, l, reach, leaves, clients_only, passed);
 }
 
 /* The first order at any price that a taker would trade with, not one that prevention would take off instead. */
@@ -250,7 +257,8 @@ internal bool can_fill(const fs_engine *e, const struct ladder *l, uint64_t reac
 /* Whether an order that came in at `price` now would meet anybody; an all-or-none one, enough of them. */
 internal bool would_trade(const fs_engine *e, const struct ladder *l, int64_t price, const struct order *o) {
     uint64_t reach = key_in(l, price);
-    return o->bits & BIT_AON ? can_fill(e, l, reach, o) : first_maker(e, l, reach, o->leaves, false) != NIL;
+    uint32_t passed = NIL;
+    return o->bits & BIT_AON ? can_fill(e, l, reach, o) : first_maker(e, l, reach, o->leaves, false, &passed) != NIL;
 }
 
 /* ------------------------------------------------------------------ takers */
@@ -297,7 +305,7 @@ internal void run_takers(fs_engine *e) {
         e->stop_symbol = incoming->symbol;
         while (incoming->leaves) {
             if (unlikely(e->out >= e->out_end)) return;
-            uint32_t slot = first_maker(e, l, taker->reach, incoming->leaves, taker->clients_only);
+            uint32_t slot = first_maker(e, l, taker->reach, incoming->leaves, taker->clients_only, &taker->passed);
             if (!slot) break;
             if (unlikely(prevented(incoming, &e->orders[slot])))
                 prevent(e, l, taker, slot);

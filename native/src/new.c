@@ -54,6 +54,7 @@ static void accept_taker(fs_engine *e, const fs_command *c, struct book *book, s
         return;
     }
     if (c->flags & FS_ALL_OR_NONE && !can_fill(e, other, reach, o)) reach = NO_PRICE;
+    if (c->flags & FS_POST_ONLY) reach = NO_PRICE; /* it was let in since it meets nobody */
     if (c->flags & FS_ICEBERG) e->rares[slot].display = c->aux_qty;
     bool rests = may_rest(c) && !market;
     struct taker *taker = line_up(e, slot, reach, price, rests ? REMAINDER_RESTS : REMAINDER_CANCELED);

@@ -21,7 +21,7 @@ internal int64_t first_stop(struct book *book, const struct order *o, int64_t of
     struct ladder *l = stop_ladder(book, o->side);
     bool asleep = !book->last.trades;
     uint64_t seen = asleep ? UINT64_MAX : key_in(l, book->last.price);
-    if (!l->trailing || seen > l->laggard) l->laggard = seen;
+    if (!l->special || seen > l->laggard) l->laggard = seen;
     if (asleep) return o->side == FS_BUY ? INT64_MAX : INT64_MIN;
     return trailed(o, offset, book->last.price);
 }
@@ -55,9 +55,9 @@ static void elect_side(fs_engine *e, struct ladder *l, int64_t last) {
 
 /* Let trailing stops follow the last trade. Those that move go to nearer levels, which have been passed. */
 static void trail_side(fs_engine *e, struct ladder *l, int64_t last) {
-    if (!l->trailing || key_in(l, last) >= l->laggard) return;
+    if (!l->special || key_in(l, last) >= l->laggard) return;
     l->laggard = key_in(l, last);
-    for (uint32_t at = l->best; at && l->trailing;) {
+    for (uint32_t at = l->best; at && l->special;) {
         uint32_t next_level = e->levels[at].worse;
         uint64_t key = e->levels[at].key;
         for (uint32_t slot = e->levels[at].head; slot;) {

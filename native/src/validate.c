@@ -118,7 +118,7 @@ static const char *check_ladder(const fs_engine *e, const struct book *book, con
     REQUIRE(sums.levels == l->levels, "a ladder has as many levels as it says");
     REQUIRE(l->best_key == (l->best ? e->levels[l->best].key : UINT64_MAX), "a ladder knows its best price");
     t->open_qty[l->open_qty - book->open_qty] += sums.open_qty;
-    REQUIRE(sums.trailing == l->trailing, "a ladder counts its trailing stops");
+    REQUIRE(sums.trailing + sums.aon == l->special, "a ladder counts its trailing stops or all-or-none orders");
     REQUIRE(!!sums.house == !!l->house, "a book's house order rests on its side");
     const char *broken = l->root ? check_trie(e, l->root, NIL, &in_trie, t) : NULL;
     REQUIRE(broken || in_trie == l->levels, "every level hangs in the trie");
@@ -131,7 +131,7 @@ static const char *check_ladder(const fs_engine *e, const struct book *book, con
 
 /* Whether a trailing stop stands further off than the last trade allows. */
 static bool lags(const fs_engine *e, const struct ladder *l, int64_t last) {
-    if (!l->trailing) return false;
+    if (!l->special) return false;
     for (uint32_t slot = e->levels[l->best].head; slot; slot = order_behind(e, slot)) {
         const struct order *o = &e->orders[slot];
         uint64_t nearest = o->bits & BIT_TRAILING ? key_in(l, trailed(o, e->rares[slot].offset, last)) : UINT64_MAX;

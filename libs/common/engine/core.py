@@ -120,6 +120,8 @@ class CoreEngine:
         self._clock = ffi.new("fs_command *", {"type": lib.FS_TIME})
         self._now_ms = 0  # the engine's clock is here or later: to say so again would change nothing
         self._reports = ffi.new("fs_report[]", output_reports)
+        self.first: Any = self._reports + 0
+        """The first report of the last `submit` or `cancel`, an `fs_report`: for who needs no bytes of it."""
         self._bytes = ffi.cast("char *", self._reports)
         self._capacity = output_reports
         self._consumed = ffi.new("size_t *")

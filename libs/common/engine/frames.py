@@ -245,6 +245,7 @@ MAX_QTY: int = lib.FS_MAX_QTY
 MAX_PRICE: int = lib.FS_MAX_PRICE
 MAX_SYMBOL: int = lib.FS_MAX_SYMBOL
 MAX_TIPS: int = lib.FS_MAX_TIPS
+MAX_SPECIAL: int = lib.FS_MAX_SPECIAL
 
 check_enum("fs_command_type", "FS_", CommandType)
 check_enum("fs_side", "FS_", Side)

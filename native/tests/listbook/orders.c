@@ -96,7 +96,15 @@ static void take_limit(const struct listed_symbol *symbol, struct listed *order)
     order->price = first ? first->price : 0;
 }
 
-static uint8_t why_not_new(struct listbook *book, const struct listed_symbol *symbol, const fs_command *c) {
+/* All-or-none orders of the order's side, or trailing stops of it. */
+static int like_it(struct listed_symbol *symbol, const struct listed *order) {
+    int count = 0;
+    for (const struct listed *o = *lb_list(symbol, order); o; o = o->next)
+        count += order->offset ? o->offset != 0 : (o->flags & FS_ALL_OR_NONE) != 0;
+    return count;
+}
+
+static uint8_t why_not_new(struct listbook *book, struct listed_symbol *symbol, const fs_command *c) {
     if (lb_find(book, c->order_id)) return FS_REASON_DUPLICATE_ID;
     bool collected = is_stop(c->ord_type) || (c->ord_type == FS_LIMIT && lasting(c->tif));
     if (symbol->session == FS_HALTED || (symbol->session == FS_AUCTION && !collected)) return FS_REASON_SESSION;
@@ -105,6 +113,8 @@ static uint8_t why_not_new(struct listbook *book, const struct listed_symbol *sy
     if (order.limited && outside_bands(symbol, order.price)) return FS_REASON_OUTSIDE_BANDS;
     if (may_rest(c) && lb_clients(book) >= book->max_orders) return FS_REASON_CAPACITY;
     if (may_rest(c) && lb_overfull(lb_open_qty(symbol, c->side, true), c->qty)) return FS_REASON_CAPACITY;
+    if ((order.flags & FS_ALL_OR_NONE || order.offset) && like_it(symbol, &order) >= FS_MAX_SPECIAL)
+        return FS_REASON_CAPACITY;
     bool asks = c->flags & FS_POST_ONLY && symbol->session == FS_CONTINUOUS;
     return asks && lb_would_trade(symbol, &order) ? FS_REASON_WOULD_TRADE : FS_REASON_NONE;
 }

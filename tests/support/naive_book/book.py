@@ -37,6 +37,7 @@ from tests.support.naive_book.orders import (
 )
 
 MAX_SIDE_QTY = 2**63 - 1
+MAX_SPECIAL = 10_000
 BLANK = Report(*[0] * len(Report._fields))
 
 
@@ -106,6 +107,8 @@ class NaiveBook(Matching):
         if may_rest(c) and len([o for o in self.live() if not o.house]) >= self.max_orders:
             return Reason.CAPACITY
         if may_rest(c) and self._open_qty(c.symbol, c.side) + c.qty > MAX_SIDE_QTY:
+            return Reason.CAPACITY
+        if self._special_like(order) >= MAX_SPECIAL:
             return Reason.CAPACITY
         if c.flags & OrderFlag.POST_ONLY and rules.session == Session.CONTINUOUS and self._would_trade(order):
             return Reason.WOULD_TRADE

@@ -251,6 +251,13 @@ class Matching:
     def _open_qty(self, symbol: int, side: int) -> int:
         return sum(o.leaves for o in self.live() if (o.symbol, o.side) == (symbol, side))
 
+    def _special_like(self, order: Order) -> int:
+        """Count the trailing stops of its side for one, the all-or-none orders of its side for one; else nothing."""
+        own = [o for o in self.live() if (o.symbol, o.side) == (order.symbol, order.side)]
+        if order.offset:
+            return sum(bool(o.offset) for o in own)
+        return sum(o.aon for o in own) if order.aon else 0
+
     def _take_off(self, order: Order, report_type: int, reason: int) -> None:
         (self.resting if order.stop is None else self.dormant).remove(order)
         self._report(order, report_type, leaves=0, reason=reason)

@@ -1,10 +1,23 @@
 """The engine's rules at their edges, said once each; `tests/property/test_book.py` covers the rest at random."""
 
+from collections.abc import Callable
+
 import pytest
 
 from fillstream.libs.common.engine import frames
 from fillstream.libs.common.engine.core import CoreEngine, Level
-from fillstream.libs.common.engine.frames import MAX_QTY, OrdType, Reason, Report, ReportType, Session, Side, Tif
+from fillstream.libs.common.engine.frames import (
+    MAX_QTY,
+    MAX_SPECIAL,
+    OrderFlag,
+    OrdType,
+    Reason,
+    Report,
+    ReportType,
+    Session,
+    Side,
+    Tif,
+)
 
 MAX_SIDE_QTY = 2**63 - 1
 
@@ -91,6 +104,49 @@ def test_no_more_orders_rest_than_the_engine_is_made_for() -> None:
     assert makers(engine, limit(3, Side.SELL, 100, 1, Tif.IOC)) == [(1, 1)]  # what never rests, may come
     told(engine, frames.cancel(1, 1, 0, 0))
     assert last_word(engine, limit(3, Side.BUY, 100, 5)) == (ReportType.ACCEPTED, Reason.NONE)
+
+
+def all_or_none(order_id: int, side: int, price: int, qty: int) -> bytes:
+    codes = {"side": side, "ord_type": OrdType.LIMIT, "tif": Tif.GTC, "flags": OrderFlag.ALL_OR_NONE}
+    return frames.new_order(order_id, 1, 0, 0, **codes, price=price, qty=qty)
+
+
+def trailing(order_id: int, side: int, offset: int, _: int) -> bytes:
+    codes = {"side": side, "ord_type": OrdType.TRAILING_STOP, "tif": Tif.GTC}
+    return frames.new_order(order_id, 1, 0, 0, **codes, price=0, qty=1, display_or_offset=offset)
+
+
+@pytest.mark.parametrize("kind", [all_or_none, trailing])
+def test_no_more_orders_that_others_must_pass_over_wait_on_a_side(kind: Callable[[int, int, int, int], bytes]) -> None:
+    engine = CoreEngine()
+    told(engine, b"".join(kind(n, Side.SELL, 100 + n % 50, 5) for n in range(1, MAX_SPECIAL + 1)))
+    over = (ReportType.REJECTED, Reason.CAPACITY)
+    accepted = (ReportType.ACCEPTED, Reason.NONE)
+    assert last_word(engine, kind(20_000, Side.SELL, 100, 5)) == over
+    assert last_word(engine, kind(20_001, Side.BUY, 10, 5)) == accepted
+    assert last_word(engine, limit(20_002, Side.SELL, 120, 5)) == accepted
+    restored = CoreEngine()
+    restored.restore(engine.snapshot())
+    assert last_word(restored, kind(20_000, Side.SELL, 100, 5)) == over
+    told(engine, frames.cancel(7, 1, 0, 0))
+    assert last_word(engine, kind(20_000, Side.SELL, 100, 5)) == accepted
+    assert last_word(engine, kind(20_003, Side.SELL, 100, 5)) == over
+
+
+def test_a_taker_goes_on_behind_what_it_passed_over() -> None:
+    engine = CoreEngine()
+    tip = {"side": Side.SELL, "ord_type": OrdType.LIMIT, "tif": Tif.GTC, "flags": OrderFlag.ICEBERG}
+    told(
+        engine,
+        all_or_none(1, Side.SELL, 100, 9)
+        + frames.new_order(2, 1, 0, 0, **tip, price=100, qty=4, display_or_offset=1)
+        + all_or_none(3, Side.SELL, 100, 3)
+        + all_or_none(4, Side.SELL, 101, 2)
+        + limit(5, Side.SELL, 101, 1)
+        + all_or_none(6, Side.SELL, 102, 1),
+    )
+    taker = limit(9, Side.BUY, 102, 8, Tif.IOC)
+    assert makers(engine, taker) == [(2, 1), (3, 3), (2, 1), (2, 1), (2, 1), (5, 1)]
 
 
 def test_no_more_lots_rest_on_a_side_than_a_sum_can_hold() -> None:

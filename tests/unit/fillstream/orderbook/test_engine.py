@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import random
 import sys
 import threading
 from collections.abc import Callable
@@ -63,6 +64,48 @@ def test_a_client_id_is_a_text_or_an_int(engine: fillstream.Engine) -> None:
     with pytest.raises(ValueError, match="client_id is '', and must not be empty"):
         engine.submit_order("X", "BUY", 1, 1, "")
     assert engine.cancel_order(1).status is Status.CANCELED
+
+
+@pytest.mark.parametrize("longest", [2**128 - 1, 1 - 2**128, "x" * 1000])
+def test_a_client_id_is_no_longer_than_a_snapshot_can_hold(engine: fillstream.Engine, longest: str | int) -> None:
+    longer = longest + "x" if isinstance(longest, str) else longest * 10**4400
+    text = isinstance(longest, str)
+    limit = "1001 characters, and may have 1000" if text else r"between -2\^128 \+ 1 and 2\^128 - 1"
+    with pytest.raises(ValueError, match=f"client_id .*{limit}"):
+        engine.submit_order("X", "BUY", 1, 1, longer)
+    with pytest.raises(KeyError, match=r"client_id is .*, and no live order has it"):
+        engine.cancel_order(longer)
+    engine.submit_order("X", "BUY", 1, 1, longest)
+    other = fillstream.Engine()
+    other.restore(engine.snapshot())
+    assert other.find(longest).leaves == 1
+
+
+def test_a_plain_order_fares_alike_however_it_is_said() -> None:
+    """What is said plainly, and heard by nobody, goes a shorter way."""
+    short, long = fillstream.Engine(40), fillstream.Engine(40, on_order_update=lambda update: None)
+    dice = random.Random(7)
+    for step in range(3_000):
+        side, price, qty, name = dice.choice(["BUY", "SELL"]), dice.randrange(95, 106), dice.randrange(1, 9), f"{step}"
+        symbol = dice.choice("XYZ")
+        if step % 50 == 49:
+            session = dice.choice(["AUCTION", "CONTINUOUS", "HALTED", "CONTINUOUS"])
+            assert short.set_session(symbol, session) == long.set_session(symbol, session)
+            bands = dice.choice([(90, 110), (98, 102)])
+            assert short.set_bands(symbol, *bands) == long.set_bands(symbol, *bands)
+            short.set_time(step)
+            long.set_time(step)
+        if step % 3:
+            one = short.submit_order(symbol, side, price, qty, name)
+            assert one == long.submit_order(symbol, Side[side], price, qty, name, ord_type="LIMIT", tif="gtc")
+        else:
+            open_ones = sorted(order.client_id for each in "XYZ" for order in short.queue(each, side, 40))
+            if open_ones:
+                which = dice.choice(open_ones)
+                assert short.cancel_order(which) == long.cancel_order(which)
+        assert short.snapshot() == long.snapshot()
+    short.validate()
+    assert short.volume("X") > 0 and {*map(short.session, "XYZ")} != {Session.HALTED}
 
 
 def test_what_the_book_forbids_comes_back_with_its_reason() -> None:
