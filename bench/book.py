@@ -178,9 +178,20 @@ def adversaries(repeats: int) -> list[dict[str, Any]]:
     return rows
 
 
+def producers(messages: int, repeats: int) -> list[dict[str, Any]]:
+    """The threaded front end under 1, 2 and 4 producers, beside an engine that one thread feeds; printed, too."""
+    print(f"{'producers':<12}{'batch':>7}{'ns/msg':>9}{'cpu':>8}{'alone':>8} one group, answers to a callback")
+    rows = [json.loads(line) for line in native(str(messages), str(repeats), program="producers").splitlines()]
+    for row in rows:
+        times = f"{row['ns']:>9}{row['cpu_ns']:>8}{row['alone_ns']:>8}"
+        print(f"{row['producers']:<12}{row['batch']:>7}{times}")
+    return rows
+
+
 def run(quick: bool) -> dict[str, Any]:
     """Measure; print a table; write and return the figures."""
-    programs = [f"build/{name}" for name in ("bench", "adversaries", *(["textbook"] if has_rival() else []))]
+    names = ["bench", "adversaries", "producers", *(["textbook"] if has_rival() else [])]
+    programs = [f"build/{name}" for name in names]
     subprocess.run(["make", "-s", "-C", str(ROOT / "native"), *programs], check=True)
     messages, repeats = (200_000, 3) if quick else (1_000_000, 7)
     results: dict[str, Any] = {"flows": {}, "python": {}}
@@ -206,6 +217,7 @@ def run(quick: bool) -> dict[str, Any]:
         ratio = by["afternoon_ns_min"] / by["ns_min"]
         print(f"{flow:<12}{by['ns_min']:>12}{by['calls_ns_min']:>9}{by['afternoon_ns_min']:>11}   {ratio:.2f} of fresh")
     results["adversaries"] = adversaries(1 if quick else 3)
+    results["producers"] = producers(messages, repeats)
     python = results["python"]
     for batch in BATCHES:
         python[f"frames_of_{batch}"] = faces = python_faces(messages, 2 * repeats, batch)

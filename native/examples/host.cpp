@@ -1,11 +1,14 @@
-// host.cpp: the threaded front end: two producers that trade with each other, a poller, a stop that drains.
+// host.cpp: the threaded front end: two producers that trade with each other, a poller, a snapshot of all books at one
+// moment while they go on, a stop that drains.
 //
 // c++ -std=c++17 host.cpp $(pkg-config --cflags --libs fillstream) -o host
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <iostream>
 #include <memory>
 #include <thread>
+#include <vector>
 
 #include "fillstream.h"
 
@@ -57,6 +60,19 @@ struct Totals {
     }
 };
 
+// All books as bytes. Each group saves its own in its own thread, between two commands.
+struct Snapshot {
+    std::array<std::vector<unsigned char>, groups> bytes;
+    std::atomic<std::uint32_t> saved{0};
+
+    static void save(void *context, std::uint32_t group, fs_engine *engine) {
+        auto &self = *static_cast<Snapshot *>(context);
+        self.bytes[group].resize(fs_snapshot_size(engine));
+        fs_snapshot_save(engine, self.bytes[group].data(), self.bytes[group].size());
+        ++self.saved;
+    }
+};
+
 } // namespace
 
 int main() {
@@ -73,10 +89,14 @@ int main() {
         fs_host_stop(host.get());
     });
     Totals totals;
-    while (!fs_host_done(host.get()))
+    Snapshot snapshot;
+    bool asked = false; // FS_BUSY while a ring is full: ask again
+    while (!fs_host_done(host.get())) {
+        if (!asked) asked = fs_host_visit(host.get(), FS_ALL_GROUPS, Snapshot::save, &snapshot) == FS_OK;
         if (!totals.poll(host.get())) std::this_thread::yield();
+    }
     while (totals.poll(host.get())) continue; // done: no more comes, but some may be left
     market.join();
     std::cout << totals.accepted << " orders accepted, " << totals.traded << " lots traded, " << totals.groups_cleared
-              << " groups cleared\n";
+              << " groups cleared, " << snapshot.saved << " groups saved on the way\n";
 }

@@ -297,7 +297,10 @@ enum fs_status {
     FS_OK = 0,
     FS_NO_MEMORY = -1,    /* nothing has changed */
     FS_BAD_SNAPSHOT = -2, /* these bytes are no snapshot; nothing has changed */
-    FS_BUSY = -3          /* a command's reports are still to be fetched with fs_process */
+    FS_BUSY = -3,         /* a command's reports are still to be fetched with fs_process; a host's ring is full, or it
+                             stops */
+    FS_NO_GROUP = -4,     /* the host has no such group */
+    FS_NO_CPU = -5        /* threads cannot be pinned to this processor, or not on this system */
 };
 
 #define FS_NONE ((size_t)-1) /* instead of a count: nothing was done */
@@ -448,10 +451,12 @@ const char *fs_validate(const fs_engine *engine);
  * symbols go to every group or, while one of them is full, to none; they come in one order at all groups,
  * and each group answers. Order ids are unique per group. In its own file, host.c, which nothing else needs.
  *
- * A host has no queries and no snapshot: its engines are their threads' own. Build what you want to know
- * of the books from the reports. For queries, a snapshot or a restart have one thread submit, and keep by
- * group what was taken: an engine given the same commands with fs_process gives the same reports and has
- * the same state. Or leave the host and run engines in threads of your own.
+ * Engines are their threads' own, and a visitor comes to them: fs_host_visit has a function called in a group's thread,
+ * between two commands, with its engine, for queries, a snapshot, or the state to go on from. What its thread has submitted
+ * before is executed by then, and nothing that it submits later. A visit to all groups comes at one place in the
+ * order of what goes to every group: what visitors save there is one state of all books, and nothing stops but each group for
+ * as long as its own visitor takes. An engine given a group's commands with fs_process gives the same reports and has the
+ * same state.
  *
  * Nothing here waits for room, and a thread without work sleeps until it gets some. */
 
@@ -461,7 +466,13 @@ typedef struct fs_host fs_host;
  * call fs_host_free. */
 typedef void (*fs_host_callback)(void *context, uint32_t group, const fs_report *reports, size_t n);
 
+/* Called in a group's own thread with its engine, no command half done. May ask, save and restore, and call fs_host_submit,
+ * fs_host_visit and fs_host_stop; must not call fs_process, whose reports would be nobody's, or fs_host_free. The group
+ * waits for it. */
+typedef void (*fs_host_visitor)(void *context, uint32_t group, fs_engine *engine);
+
 #define FS_MAX_GROUPS 256u
+#define FS_ALL_GROUPS 4294967295u
 
 /* Start `groups` matching threads (1..FS_MAX_GROUPS), each with an engine for max_orders and rings of
  * `ring` records (rounded up to a power of two, at least 2, at most 2^24; one place of each group's commands
@@ -470,9 +481,18 @@ typedef void (*fs_host_callback)(void *context, uint32_t group, const fs_report 
 fs_host *fs_host_new(uint32_t groups, uint32_t max_orders, uint32_t ring, fs_host_callback callback, void *context);
 
 /* Hand in commands[0..n) from any thread, a callback's too. Returns how many were taken, in order: fewer when
- * the next one finds a ring full (poll or let others run, then try again with the rest) or after fs_host_stop.
+ * the next one finds a ring full, or a visit goes to all groups (poll or let others run, then try again with the rest), or
+ * after fs_host_stop.
  * In a callback do not try again before it has returned: its own thread is the one that makes room. */
 size_t fs_host_submit(fs_host *host, const fs_command *commands, size_t n);
+
+/* Have a group visited, or with FS_ALL_GROUPS each of them, or none while a ring is full. Returns at once, from any
+ * thread: FS_OK, and the visitor is called once by each; FS_BUSY when a ring is full, while another visit goes to all groups
+ * or after fs_host_stop, and it is not; FS_NO_GROUP. */
+int fs_host_visit(fs_host *host, uint32_t group, fs_host_visitor visitor, void *context);
+
+/* Let a group's thread run on one processor alone (of Linux; 0 is the first). Returns FS_OK, FS_NO_GROUP or FS_NO_CPU. */
+int fs_host_pin(fs_host *host, uint32_t group, uint32_t cpu);
 
 /* Copy up to n reports of a group out of its ring; one thread at a time per group. */
 size_t fs_host_poll(fs_host *host, uint32_t group, fs_report *reports, size_t n);

@@ -7,7 +7,11 @@
  * No wake-up is lost, and nobody sleeps by the clock: a sleeper says so and then looks once more, a waker does
  * its work and then looks for sleepers, all of it in the one order of sequentially consistent operations, so
  * one of the two sees the other. */
+#if defined(__linux__) && !defined(_GNU_SOURCE)
+#define _GNU_SOURCE /* pthread_setaffinity_np */
+#endif
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -24,9 +28,18 @@
 
 enum asleep { AWAKE, FOR_COMMANDS, FOR_ROOM };
 
+struct visit {
+    fs_host_visitor visitor;
+    void *context;
+};
+
+/* A place of a queue: a command, or somebody who wants to see the engine when its turn comes. */
 struct cell {
-    _Atomic size_t turn; /* one more than the position it was last written at */
-    fs_command command;
+    _Atomic size_t turn; /* turn_of what stands here */
+    union {
+        fs_command command;
+        struct visit visit;
+    };
 };
 
 struct group {
@@ -55,6 +68,8 @@ struct fs_host {
     _Atomic bool stopping;
     _Atomic bool discarding;
     _Atomic size_t submitting; /* producers inside fs_host_submit */
+    _Atomic size_t visiting;   /* threads inside fs_host_visit */
+    _Atomic bool closed;       /* to producers, while what asks for one moment of all groups goes to each of them */
     _Atomic uint32_t sleepers; /* threads asleep, or about to be: as long as there is none, nobody is to be woken */
     pthread_mutex_t to_all;    /* held to add what goes to every group */
     struct group *group;
@@ -68,33 +83,60 @@ static ptrdiff_t in_use(struct group *g, size_t at) {
     return (ptrdiff_t)(at - atomic_load_explicit(&g->taken, memory_order_acquire));
 }
 
-/* Add a command unless `places` are in use. */
-static bool push(struct group *g, const fs_command *c, size_t places) {
-    size_t at = atomic_load_explicit(&g->claimed, memory_order_acquire);
+/* What a cell says when it is written at a position: never 0, as it begins, nor what it said before. */
+static size_t turn_of(size_t position, bool is_visit) { return 2 * (position + 1) + is_visit; }
+
+/* Claim up to n places unless so many are in use: how many, from *at on. */
+static size_t claim(struct group *g, size_t n, size_t places, size_t *at) {
+    size_t count;
+    *at = atomic_load_explicit(&g->claimed, memory_order_acquire);
     do {
-        if (in_use(g, at) >= (ptrdiff_t)places) return false;
-    } while (!atomic_compare_exchange_weak_explicit(&g->claimed, &at, at + 1, memory_order_acq_rel,
+        ptrdiff_t room = (ptrdiff_t)places - in_use(g, *at);
+        if (room <= 0) return 0;
+        count = n < (size_t)room ? n : (size_t)room;
+    } while (!atomic_compare_exchange_weak_explicit(&g->claimed, at, *at + count, memory_order_acq_rel,
                                                     memory_order_acquire));
-    struct cell *cell = &g->cells[at & g->mask];
-    cell->command = *c;
-    atomic_store_explicit(&cell->turn, at + 1, memory_order_release);
-    return true;
+    return count;
+}
+
+/* Add up to n commands, or the visit if there is one, unless so many places are in use: how many. */
+static size_t push(struct group *g, const fs_command *c, size_t n, const struct visit *visit, size_t places) {
+    size_t at, count = claim(g, n, places, &at);
+    for (size_t i = 0; i < count; i++) {
+        struct cell *cell = &g->cells[(at + i) & g->mask];
+        if (visit) cell->visit = *visit;
+        else cell->command = c[i];
+        atomic_store_explicit(&cell->turn, turn_of(at + i, visit != NULL), memory_order_release);
+    }
+    return count;
 }
 
 static bool has_commands(struct group *g) {
     size_t taken = atomic_load_explicit(&g->taken, memory_order_relaxed);
-    return atomic_load_explicit(&g->cells[taken & g->mask].turn, memory_order_acquire) == taken + 1;
+    size_t turn = atomic_load_explicit(&g->cells[taken & g->mask].turn, memory_order_acquire);
+    return turn == turn_of(taken, false) || turn == turn_of(taken, true);
 }
 
+/* Take up to n commands off the queue, as far as the next visit. */
 static size_t pull(struct group *g, fs_command *commands, size_t n) {
     size_t taken = atomic_load_explicit(&g->taken, memory_order_relaxed), pulled = 0;
     for (; pulled < n; pulled++) {
         struct cell *cell = &g->cells[(taken + pulled) & g->mask];
-        if (atomic_load_explicit(&cell->turn, memory_order_acquire) != taken + pulled + 1) break;
+        if (atomic_load_explicit(&cell->turn, memory_order_acquire) != turn_of(taken + pulled, false)) break;
         commands[pulled] = cell->command;
     }
     if (pulled) atomic_store_explicit(&g->taken, taken + pulled, memory_order_release);
     return pulled;
+}
+
+/* Take a visit off the queue, if it is next. */
+static bool pull_visit(struct group *g, struct visit *visit) {
+    size_t taken = atomic_load_explicit(&g->taken, memory_order_relaxed);
+    struct cell *cell = &g->cells[taken & g->mask];
+    if (atomic_load_explicit(&cell->turn, memory_order_acquire) != turn_of(taken, true)) return false;
+    *visit = cell->visit;
+    atomic_store_explicit(&g->taken, taken + 1, memory_order_release);
+    return true;
 }
 
 /* --------------------------------------------------------- sleeping, waking */
@@ -150,15 +192,20 @@ static void answer(struct group *g, const fs_report *reports, size_t n) {
         return;
     }
     size_t written = atomic_load_explicit(&g->out_written, memory_order_relaxed);
-    for (size_t i = 0; i < n; i++, written++) {
-        while (written - atomic_load_explicit(&g->out_read, memory_order_acquire) > g->mask) {
+    while (n) {
+        size_t room = g->mask + 1 - (written - atomic_load_explicit(&g->out_read, memory_order_acquire));
+        if (!room) {
             if (atomic_load(&h->discarding)) return;
-            atomic_store_explicit(&g->out_written, written, memory_order_release);
             sleep_for(g, FOR_ROOM, has_room);
+            continue;
         }
-        g->out[written & g->mask] = reports[i];
+        size_t count = n < room ? n : room;
+        for (size_t i = 0; i < count; i++) g->out[(written + i) & g->mask] = reports[i];
+        written += count;
+        reports += count;
+        n -= count;
+        atomic_store_explicit(&g->out_written, written, memory_order_release);
     }
-    atomic_store_explicit(&g->out_written, written, memory_order_release);
 }
 
 static void execute(struct group *g, const fs_command *commands, size_t n) {
@@ -175,12 +222,17 @@ static void *match(void *argument) {
     struct group *g = argument;
     fs_host *h = g->host;
     fs_command commands[BATCH];
+    struct visit visit;
     for (int idle = 0;;) {
         /* Read before the queue: whoever was in time has left fs_host_submit, so an empty queue stays empty. */
-        bool stopping = atomic_load(&h->stopping), last = stopping && !atomic_load(&h->submitting);
+        bool stopping = atomic_load(&h->stopping);
+        bool last = stopping && !atomic_load(&h->submitting) && !atomic_load(&h->visiting);
         size_t n = pull(g, commands, BATCH);
         if (n) {
             execute(g, commands, n);
+            idle = 0;
+        } else if (pull_visit(g, &visit)) {
+            visit.visitor(visit.context, g->number, g->engine);
             idle = 0;
         } else if (last) {
             break;
@@ -241,8 +293,9 @@ static bool for_all(const fs_command *c) {
     return c->type == FS_TIME || (c->type == FS_MASS_CANCEL && !(c->flags & FS_BY_SYMBOL));
 }
 
-/* To every group, or to none while one of them is full. Where there is room it stays: others leave a place. */
-static bool push_all(fs_host *h, const fs_command *c) {
+/* A command or a visit to every group, or to none while one of them is full. Where there is room it stays: others leave
+ * a place. */
+static bool push_all(fs_host *h, const fs_command *c, const struct visit *visit) {
     uint32_t roomy = 0;
     pthread_mutex_lock(&h->to_all);
     for (; roomy < h->groups; roomy++) {
@@ -250,7 +303,7 @@ static bool push_all(fs_host *h, const fs_command *c) {
         if (in_use(g, atomic_load_explicit(&g->claimed, memory_order_acquire)) > (ptrdiff_t)g->mask) break;
     }
     for (uint32_t i = 0; i < h->groups && roomy == h->groups; i++) {
-        bool pushed = push(&h->group[i], c, h->group[i].mask + 1);
+        bool pushed = push(&h->group[i], c, 1, visit, h->group[i].mask + 1);
         assert(pushed);
         (void)pushed;
     }
@@ -260,25 +313,82 @@ static bool push_all(fs_host *h, const fs_command *c) {
 
 static struct group *group_of(fs_host *h, const fs_command *c) { return &h->group[c->symbol % h->groups]; }
 
-static bool take(fs_host *h, const fs_command *c) {
-    if (for_all(c)) return push_all(h, c);
-    struct group *g = group_of(h, c);
-    return push(g, c, g->mask);
+/* How many of the first commands are one group's, and no others. */
+static size_t run_of(fs_host *h, const fs_command *c, size_t n) {
+    const struct group *g = group_of(h, c);
+    size_t length = 1;
+    while (length < n && !for_all(&c[length]) && (c[length].symbol == c->symbol || group_of(h, &c[length]) == g))
+        length++;
+    return length;
 }
 
-static void wake_for(fs_host *h, const fs_command *c) {
-    if (for_all(c)) wake_all(h);
-    else wake(group_of(h, c), FOR_COMMANDS);
+/* As many of the first commands as go one way, and find room: how many. */
+static size_t take(fs_host *h, const fs_command *c, size_t n) {
+    if (for_all(c)) return push_all(h, c, NULL);
+    struct group *g = group_of(h, c);
+    return push(g, c, run_of(h, c, n), NULL, g->mask);
+}
+
+static void wake_for(fs_host *h, const fs_command *c, size_t n) {
+    const struct group *woken = NULL;
+    for (size_t i = 0; i < n && atomic_load(&h->sleepers); i++) {
+        struct group *g = group_of(h, &c[i]);
+        if (for_all(&c[i])) wake_all(h);
+        else if (g != woken) wake(g, FOR_COMMANDS);
+        woken = g;
+    }
 }
 
 size_t fs_host_submit(fs_host *host, const fs_command *commands, size_t n) {
-    size_t taken = 0;
+    size_t taken = 0, more;
     atomic_fetch_add(&host->submitting, 1);
-    while (taken < n && !atomic_load(&host->stopping) && take(host, &commands[taken])) taken++;
+    more = !atomic_load(&host->closed);
+    for (; more && taken < n && !atomic_load(&host->stopping); taken += more)
+        more = take(host, &commands[taken], n - taken);
     atomic_fetch_add(&host->submitting, 0); /* a write after the commands, for has_work */
-    for (size_t i = 0; i < taken && atomic_load(&host->sleepers); i++) wake_for(host, &commands[i]);
+    wake_for(host, commands, taken);
     atomic_fetch_sub(&host->submitting, 1); /* from here on fs_host_free may be done at any moment */
     return taken;
+}
+
+/* Producers are turned away, and those inside, none of which waits, have left: what they submit is in front of the visit at
+ * every group, or behind it at every group. */
+static bool visit_all(fs_host *h, const struct visit *visit) {
+    if (atomic_exchange(&h->closed, true)) return false; /* another visitor is at it */
+    while (atomic_load(&h->submitting)) sched_yield();
+    bool taken = !atomic_load(&h->stopping) && push_all(h, NULL, visit);
+    atomic_store(&h->closed, false);
+    return taken;
+}
+
+int fs_host_visit(fs_host *host, uint32_t group, fs_host_visitor visitor, void *context) {
+    const struct visit visit = {visitor, context};
+    if (group != FS_ALL_GROUPS && group >= host->groups) return FS_NO_GROUP;
+    atomic_fetch_add(&host->visiting, 1);
+    bool taken = false;
+    if (group == FS_ALL_GROUPS)
+        taken = visit_all(host, &visit);
+    else if (!atomic_load(&host->stopping))
+        taken = push(&host->group[group], NULL, 1, &visit, host->group[group].mask);
+    atomic_fetch_add(&host->submitting, 0); /* a write after the visit, for has_work */
+    if (taken && group == FS_ALL_GROUPS) wake_all(host);
+    else if (taken) wake(&host->group[group], FOR_COMMANDS);
+    atomic_fetch_sub(&host->visiting, 1);
+    return taken ? FS_OK : FS_BUSY;
+}
+
+int fs_host_pin(fs_host *host, uint32_t group, uint32_t cpu) {
+    if (group >= host->groups) return FS_NO_GROUP;
+#ifdef __linux__
+    if (cpu >= CPU_SETSIZE) return FS_NO_CPU;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    return pthread_setaffinity_np(host->group[group].thread, sizeof set, &set) ? FS_NO_CPU : FS_OK;
+#else
+    (void)cpu;
+    return FS_NO_CPU;
+#endif
 }
 
 size_t fs_host_poll(fs_host *host, uint32_t group, fs_report *reports, size_t n) {

@@ -2,7 +2,7 @@
  * the threaded front end must not begin with less than all it needs, a thread it cannot have included.
  *
  * Includes the library, so that its allocations can be counted. Run it under ASan: nothing may leak. */
-#define _DEFAULT_SOURCE
+#define _GNU_SOURCE /* as host.c, which it includes behind other headers */
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>

@@ -361,6 +361,123 @@ static void an_engine_of_ones_own_is_the_same(void) {
     fs_host_free(host);
 }
 
+/* ------------------------------------------------------------------------ visits */
+
+/* What a visitor saw of each group: its state, and how many orders. */
+struct sight {
+    void *bytes[GROUPS];
+    size_t size[GROUPS];
+    uint64_t hash[GROUPS], orders[GROUPS];
+    _Atomic uint32_t seen;
+};
+
+static void save(void *context, uint32_t group, fs_engine *engine) {
+    struct sight *s = context;
+    s->size[group] = fs_snapshot_size(engine);
+    s->bytes[group] = malloc(s->size[group]);
+    if (!s->bytes[group] || fs_snapshot_save(engine, s->bytes[group], s->size[group]) != s->size[group])
+        fail("a visitor comes between two commands, and there is memory for a snapshot");
+    s->hash[group] = fs_state_hash(engine);
+    s->orders[group] = fs_orders(engine);
+    atomic_fetch_add(&s->seen, 1);
+}
+
+static void restore(void *context, uint32_t group, fs_engine *engine) {
+    struct sight *s = context;
+    if (fs_restore(engine, s->bytes[group], s->size[group]) != FS_OK) fail("a visitor may restore a snapshot");
+    atomic_fetch_add(&s->seen, 1);
+}
+
+static void visit(fs_host *host, uint32_t group, fs_host_visitor visitor, struct sight *s) {
+    while (fs_host_visit(host, group, visitor, s) == FS_BUSY) poll_all(host);
+}
+
+static void await(fs_host *host, struct sight *s, uint32_t groups) {
+    while (atomic_load(&s->seen) < groups) poll_all(host);
+}
+
+static void forget(struct sight *s) {
+    for (uint32_t group = 0; group < GROUPS; group++) free(s->bytes[group]);
+}
+
+static _Atomic bool enough;
+
+/* Orders of one producer, one lot each, to both groups by turns: a state of all books has as many of each group, or one
+ * more of the first. */
+static void *produce_by_turns(void *argument) {
+    struct producer *p = argument;
+    fs_command c[POLLED];
+    for (uint64_t i = 1; i + POLLED <= p->count && !atomic_load(&enough);) { /* batches that go to both */
+        for (uint64_t k = 0; k < POLLED; k++) c[k] = order(i + k, (uint32_t)((i + k) % GROUPS));
+        size_t sent = 0, length = 1 + i % POLLED;
+        for (size_t more; sent < length; sent += more)
+            if (!(more = fs_host_submit(p->host, c + sent, length - sent)) && atomic_load(&enough)) return NULL;
+        i += length;
+    }
+    return NULL;
+}
+
+static void all_books_at_one_moment(uint64_t count, uint32_t ring) {
+    fs_host *host = begin(ring, NULL, NULL);
+    struct producer one = {host, 0, count};
+    pthread_t thread;
+    memset(last_id, 0, sizeof last_id);
+    atomic_store(&enough, false);
+    if (pthread_create(&thread, NULL, produce_by_turns, &one)) fail("there are threads");
+    uint64_t before = 0;
+    for (int i = 0; i < 200 || before < count / 2; i++) {
+        struct sight s = {.seen = 0};
+        visit(host, FS_ALL_GROUPS, save, &s);
+        await(host, &s, GROUPS);
+        if (s.orders[1] - s.orders[0] > 1) fail("all groups are seen at one moment"); /* 1 is of the second */
+        if (s.orders[0] + s.orders[1] < before) fail("a later visitor sees what an earlier one saw");
+        before = s.orders[0] + s.orders[1];
+        forget(&s);
+    }
+    atomic_store(&enough, true);
+    pthread_join(thread, NULL);
+    fs_host_stop(host);
+    struct sight late = {.seen = 0};
+    if (fs_host_visit(host, 0, save, &late) != FS_BUSY) fail("a stopped host takes no visitor");
+    fs_host_free(host);
+}
+
+/* A visitor sees what its thread has submitted; another host goes on from what it saved, with the same answers. */
+static void a_host_goes_on_from_a_snapshot(void) {
+    fs_host *host = begin(64, NULL, NULL), *other = begin(64, NULL, NULL);
+    struct sight s = {.seen = 0}, again = {.seen = 0};
+    memset(last_id, 0, sizeof last_id);
+    for (uint64_t i = 1; i <= 3000; i++) {
+        fs_command c = order(i, (uint32_t)(i % 5));
+        while (!taken(host, c)) poll_all(host);
+        if (i != 2000) continue;
+        visit(host, FS_ALL_GROUPS, save, &s);
+    }
+    await(host, &s, GROUPS);
+    if (s.orders[0] + s.orders[1] != 2000) fail("a visitor sees what its thread submitted before, and nothing later");
+    visit(other, 1, restore, &s);
+    visit(other, 0, restore, &s);
+    await(other, &s, 2 * GROUPS);
+    struct sight first = {.seen = 0};
+    visit(host, FS_ALL_GROUPS, save, &first);
+    await(host, &first, GROUPS);
+    memset(last_id, 0, sizeof last_id); /* the other host's from here on */
+    for (uint64_t i = 2001; i <= 3000; i++)
+        while (!taken(other, order(i, (uint32_t)(i % 5)))) poll_all(other);
+    visit(other, FS_ALL_GROUPS, save, &again);
+    await(other, &again, GROUPS);
+    if (memcmp(first.hash, again.hash, sizeof first.hash)) fail("who goes on from a snapshot has the same state");
+    if (fs_host_visit(host, GROUPS, save, &s) != FS_NO_GROUP || fs_host_pin(host, GROUPS, 0) != FS_NO_GROUP)
+        fail("a group that is not there is not visited");
+#ifdef __linux__
+    if (fs_host_pin(host, 0, 0) != FS_OK) fail("a thread may run on the first processor alone");
+#endif
+    if (fs_host_pin(host, 0, 1u << 20) != FS_NO_CPU) fail("there are not so many processors");
+    forget(&s), forget(&first), forget(&again);
+    fs_host_free(host);
+    fs_host_free(other);
+}
+
 int main(int argc, char **argv) {
     if (argc != 2) return 2;
     alarm(HANGS_S);
@@ -376,6 +493,9 @@ int main(int argc, char **argv) {
     nobody_sleeps_through_it(10 * count);
     for (int i = 0; i < 200; i++) free_while_a_producer_leaves();
     an_engine_of_ones_own_is_the_same();
+    a_host_goes_on_from_a_snapshot();
+    all_books_at_one_moment(2 * count, 16);
+    all_books_at_one_moment(2 * count, 1024);
     fs_host *unread = fs_host_new(GROUPS, 1000, 4, NULL, NULL); /* nobody polls: free must not hang */
     struct producer one = {unread, 0, 2};
     produce(&one);

@@ -177,7 +177,7 @@ order 1 filled: 10 at 2001, 20 open
 order 2 filled: 10 at 2001, 0 open
 ask: 20 at 2001
 """
-TRADED = "20000 orders accepted, 10000 lots traded, 2 groups cleared\n"
+TRADED = "20000 orders accepted, 10000 lots traded, 2 groups cleared, 2 groups saved on the way\n"
 
 
 def make(build_folder: Path, *arguments: str) -> str:
