@@ -197,18 +197,18 @@ def run(quick: bool) -> dict[str, Any]:
     results: dict[str, Any] = {"flows": {}, "python": {}}
     print(
         f"{'flow':<12}{'ns/msg min':>12}{'median':>9}{'goal':>7}{'textbook':>10}{'times':>7}{'instr/msg':>11}"
-        f"{'p50':>7}{'p99':>7}{'p99.9':>7} ns"
+        f"{'p50':>7}{'p99':>7}{'p99.9':>7}{'max':>7} ns"
     )
     for flow, goal in FLOWS.items():
         row = side_by_side(flow, messages, repeats)
         single = json.loads(native(flow, str(messages // 4), "3", "single"))
-        row |= {key: single[key] for key in ("p50", "p99", "p999")}
+        row |= {key: single[key] for key in ("p50", "p99", "p999", "max")}
         row["goal_ns"] = goal or (2 * results["flows"]["one"]["ns_min"] if flow == "wide" else None)
         row["instructions"] = instructions(flow, 20_000 if quick else 100_000)
         results["flows"][flow] = row
         counted = f"{row['instructions']:.0f}" if row["instructions"] else "-"
         wanted = f"{row['goal_ns']:.0f}" if row["goal_ns"] else "-"
-        tail = f"{row['p50']:>7}{row['p99']:>7}{row['p999']:>7}"
+        tail = f"{row['p50']:>7}{row['p99']:>7}{row['p999']:>7}{row['max']:>7}"
         rival = f"{row.get('textbook_ns_min', '-'):>10}{row.get('times_faster', '-'):>7}"
         print(f"{flow:<12}{row['ns_min']:>12}{row['ns_median']:>9}{wanted:>7}{rival}{counted:>11}{tail}")
     print(f"{'flow':<12}{'frames':>12}{'calls':>9}{'afternoon':>11} ns/msg; after {MORNING:,} orders (goal: 1.1)")
@@ -216,6 +216,9 @@ def run(quick: bool) -> dict[str, Any]:
         results["flows"][flow] |= {"by_turns": (by := otherwise(flow, messages // 2, repeats))}
         ratio = by["afternoon_ns_min"] / by["ns_min"]
         print(f"{flow:<12}{by['ns_min']:>12}{by['calls_ns_min']:>9}{by['afternoon_ns_min']:>11}   {ratio:.2f} of fresh")
+    results["tide"] = tide = json.loads(native("tide", str(MORNING), str(repeats)))
+    dearest = f"in {tide['max_in']:,} ns, out {tide['max_out']:,}"
+    print(f"while {MORNING:,} orders come and go, the dearest call: {dearest} (goal: 10,000)")
     results["adversaries"] = adversaries(1 if quick else 3)
     results["producers"] = producers(messages, repeats)
     python = results["python"]

@@ -10,9 +10,9 @@ from pathlib import Path
 from cffi import FFI
 
 INCLUDE = Path(__file__).parent / "include"
-HEADERS = ("fillstream.h", "ids.h")
+HEADERS = ("fillstream.h", "ids.h", "caller.h")
 NATIVE = "fillstream/native"
-SOURCES = [f"{NATIVE}/src/{name}.c" for name in ("fillstream", "host", "ids")]  # the first includes the engine's others
+SOURCES = [f"{NATIVE}/src/{name}.c" for name in ("fillstream", "host", "ids", "caller")]  # the first includes the engine's others
 PARTS = sorted(f"{NATIVE}/src/{path.name}" for path in (INCLUDE.parent / "src").glob("*.[ch]"))
 
 

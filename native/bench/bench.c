@@ -4,7 +4,7 @@
  * frames of 256 commands, nanoseconds a message, each repeat on a fresh engine. `calls`: the same, one command a call.
  * `single`: one command a call, the distribution of its time, the clock's own cost in it. `count`: one repeat, for
  * callgrind. `write:` the commands to a file; prints how many of them build the book up. MORNING: so many orders
- * rested at once before the flow, and are gone. */
+ * rested at once before the flow, and are gone. FLOW `tide`: MESSAGES orders come and go, and the dearest call of either. */
 #define _POSIX_C_SOURCE 199309L
 #include <stdbool.h>
 #include <stdio.h>
@@ -54,26 +54,34 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* A morning that is over: so many orders rested all at once and were cancelled in no order. What is free now lies all over
- * the slabs, and the ids that follow are far from the former ones. */
-static void pass_a_morning(fs_engine *engine, uint32_t orders) {
-    fs_command *commands = calloc(orders + !orders, sizeof *commands);
-    if (!commands || fs_reserve(engine, orders) != FS_OK) exit(2);
+/* So many orders, all of which rest, and their cancels in no order. */
+static fs_command *make_morning(uint32_t orders) {
+    fs_command *commands = calloc(2 * (size_t)orders + 1, sizeof *commands), *cancels = commands + orders;
+    if (!commands) exit(2);
     for (uint32_t i = 0; i < orders; i++)
         commands[i] = (fs_command){.order_id = MORNING + i, .price = i & 1 ? i % 4099 : -(int64_t)(i % 4099) - 1,
                                    .qty = 1, .account = 1, .type = FS_NEW, .side = i & 1 ? FS_SELL : FS_BUY,
                                    .ord_type = FS_LIMIT, .tif = FS_GTC};
-    process_all(engine, commands, orders, BATCH);
-    if (fs_orders(engine) != orders) exit(2);
+    for (uint32_t i = 0; i < orders; i++)
+        cancels[i] = (fs_command){.order_id = MORNING + i, .account = 1, .type = FS_CANCEL};
     uint64_t random = 7;
     for (uint32_t i = orders; i; i--) { /* Fisher and Yates */
         random = random * 6364136223846793005u + 1442695040888963407u;
         uint32_t other = (uint32_t)((random >> 32) * i >> 32);
-        uint64_t id = commands[other].order_id;
-        commands[other].order_id = commands[i - 1].order_id;
-        commands[i - 1] = (fs_command){.order_id = id, .account = 1, .type = FS_CANCEL};
+        fs_command last = cancels[i - 1];
+        cancels[i - 1] = cancels[other];
+        cancels[other] = last;
     }
+    return commands;
+}
+
+/* A morning that is over. What is free now lies all over the slabs, and the ids that follow are far from the former ones. */
+static void pass_a_morning(fs_engine *engine, uint32_t orders) {
+    fs_command *commands = make_morning(orders);
+    if (fs_reserve(engine, orders) != FS_OK) exit(2);
     process_all(engine, commands, orders, BATCH);
+    if (fs_orders(engine) != orders) exit(2);
+    process_all(engine, commands + orders, orders, BATCH);
     if (fs_orders(engine)) exit(2);
     free(commands);
 }
@@ -132,6 +140,32 @@ static void run_single(const struct flow_shape *shape, const fs_command *command
     free(best);
 }
 
+/* The dearest call while so many orders come and go, of each the least of the repeats: nothing grows, all else does happen. */
+static void run_tide(uint32_t orders, size_t repeats) {
+    fs_command *commands = make_morning(orders);
+    size_t n = 2 * (size_t)orders;
+    uint64_t *best = malloc(n * sizeof *best), dearest[2] = {0, 0};
+    if (!best) exit(2);
+    memset(best, 0xff, n * sizeof *best);
+    for (size_t r = 0; r < repeats; r++) {
+        fs_engine *engine = fs_new(orders);
+        if (!engine || fs_reserve(engine, orders) != FS_OK) exit(2);
+        for (size_t i = 0; i < n; i++) {
+            uint64_t start = now_ns();
+            process(engine, &commands[i], 1);
+            uint64_t took = now_ns() - start;
+            if (took < best[i]) best[i] = took;
+        }
+        fs_free(engine);
+    }
+    for (size_t i = 0; i < n; i++)
+        if (best[i] > dearest[i >= orders]) dearest[i >= orders] = best[i];
+    printf("{\"orders\": %u, \"max_in\": %llu, \"max_out\": %llu}\n", orders, (unsigned long long)dearest[0],
+           (unsigned long long)dearest[1]);
+    free(best);
+    free(commands);
+}
+
 static void write_flow(const char *path, const fs_command *commands, size_t build, size_t n) {
     FILE *file = fopen(path, "wb");
     if (!file || fwrite(commands, sizeof *commands, build + n, file) != build + n || fclose(file)) exit(2);
@@ -142,6 +176,10 @@ int main(int argc, char **argv) {
     if (argc < 4) return 2;
     const struct flow_shape *shape = flow_named(argv[1]);
     size_t n = strtoull(argv[2], NULL, 10), repeats = strtoull(argv[3], NULL, 10);
+    if (!strcmp(argv[1], "tide") && n && repeats) {
+        run_tide((uint32_t)n, repeats);
+        return 0;
+    }
     if (!shape || !n || !repeats) return 2;
     fs_command *commands;
     size_t build = flow_make(shape, 7, n, &commands);

@@ -126,13 +126,13 @@ class CoreEngine:
         self._capacity = output_reports
         self._consumed = ffi.new("size_t *")
         self._level = ffi.new("fs_level[2]")
-        room = (self._engine, self._reports, output_reports)
+        self._caller = ffi.new("fs_caller *", (self._engine, self._reports, output_reports))
         self._process = partial(lib.fs_process, self._engine)
         self._unpack = ffi.unpack
         # Bound C functions: a Python method around each would cost as much as the call.
-        self.submit: Callable[[int, int, int, int, int, int], int] = partial(lib.fs_submit, *room)
+        self.submit: Callable[[int, int, int, int, int, int], int] = partial(lib.fs_caller_submit, self._caller)
         self.submit.__doc__ = _SUBMIT
-        self.cancel: Callable[[int, int], int] = partial(lib.fs_cancel, *room)
+        self.cancel: Callable[[int, int], int] = partial(lib.fs_caller_cancel, self._caller)
         self.cancel.__doc__ = _CANCEL
 
     def __reduce_ex__(self, protocol: object) -> Never:
