@@ -12,7 +12,8 @@ from cffi import FFI
 INCLUDE = Path(__file__).parent / "include"
 HEADERS = ("fillstream.h", "ids.h", "caller.h")
 NATIVE = "fillstream/native"
-SOURCES = [f"{NATIVE}/src/{name}.c" for name in ("fillstream", "host", "ids", "caller")]  # the first includes the engine's others
+UNITS = ("fillstream", "host", "ids", "caller")  # the first includes the engine's others
+SOURCES = [f"{NATIVE}/src/{name}.c" for name in UNITS]
 PARTS = sorted(f"{NATIVE}/src/{path.name}" for path in (INCLUDE.parent / "src").glob("*.[ch]"))
 
 
