@@ -237,7 +237,7 @@ def test_what_is_read_is_the_same_both_ways(
         return found[0] == found[1]
 
     with suppress(pytest.fail.Exception):
-        until(are_the_same, "the same answer", timeout_s=5)
+        until(are_the_same, "the same answer", timeout_s=60)
     assert found[1] == found[0]
     assert found[0][1] or found[0][2]
 

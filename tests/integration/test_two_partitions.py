@@ -60,7 +60,7 @@ def test_the_answer_to_a_request_by_order_id_is_found_without_its_account(redis_
     with Client(redis_url, TOPOLOGY) as desk:
         desk.signal("AAPL", "BUY", 1, price="1.00", signal_id="o", account=ELSEWHERE)
         settle()
-        order_id = desk.wait_for("o", timeout_s=1).order_id
+        order_id = desk.wait_for("o", timeout_s=2).order_id
         assert order_id is not None
         assert partition_of_order_id(int(order_id)) == TOPOLOGY.account_partition(ELSEWHERE)
         for ask in (desk.cancel, lambda order_id: desk.replace(order_id, quantity=2)):
@@ -78,10 +78,10 @@ def test_one_signal_id_of_two_accounts_is_two_signals(redis_url: str, settle: Se
         for name in (HERE, ELSEWHERE):
             desk.signal("AAPL", "BUY", 1, price="1.00", signal_id="1", account=name)
         settle()
-        found = [desk.wait_for("1", timeout_s=0.5, account=name) for name in (HERE, ELSEWHERE)]
+        found = [desk.wait_for("1", timeout_s=2, account=name) for name in (HERE, ELSEWHERE)]
         assert [outcome.events[0]["account"] for outcome in found] == [HERE, ELSEWHERE]
         assert len({outcome.order_id for outcome in found}) == 2
-        assert desk.wait_for("1", timeout_s=0.5).order_id == found[1].order_id, "whose it was sent for last"
+        assert desk.wait_for("1", timeout_s=2).order_id == found[1].order_id, "whose it was sent for last"
     assert not connect(redis_url).exists(TOPOLOGY.dead)
 
 
