@@ -4,7 +4,7 @@
 #define FILLSTREAM_INTERNAL_H
 
 #ifndef _DEFAULT_SOURCE
-#define _DEFAULT_SOURCE /* madvise */
+#define _DEFAULT_SOURCE /* madvise, getentropy */
 #endif
 #include <assert.h>
 #include <stdbool.h>

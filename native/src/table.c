@@ -3,10 +3,10 @@
  * size is filled by and by, a few places with every command; what has not moved yet is brought when it is asked for. */
 #include "internal.h"
 
-#if defined(__linux__) || defined(__APPLE__)
-#include <sys/random.h>
+#ifdef __APPLE__
+#include <sys/random.h> /* getentropy, */
 #else
-#include <unistd.h>
+#include <unistd.h> /* which glibc, musl and the BSDs have here */
 #endif
 
 #define GROWS_AT 4u    /* a table has more than so many places an order: most probes are one step, */
