@@ -4,7 +4,7 @@
 /* Lots of a level that take part in an auction. */
 static uint64_t auction_qty(const fs_engine *e, const struct level *level) {
     uint64_t qty = (uint64_t)level->shown + (uint64_t)level->hidden;
-    if (!level->aon) return qty;
+    if (!level->special) return qty;
     for (uint32_t slot = level->head; slot; slot = e->orders[slot].next)
         if (e->orders[slot].bits & BIT_AON) qty -= (uint64_t)e->orders[slot].leaves;
     return qty;
@@ -68,20 +68,27 @@ internal struct cross find_cross(const fs_engine *e, const struct book *book) {
     }
 }
 
-/* The order of one side that an uncross at `reach` comes to next. */
-internal uint32_t first_in_auction(const fs_engine *e, const struct ladder *l, uint64_t reach) {
-    for (uint32_t at = l->best; at && e->levels[at].key <= reach; at = e->levels[at].worse)
-        for (uint32_t slot = e->levels[at].head; slot; slot = e->orders[slot].next)
+/* The order of one side that an uncross at `reach` comes to next: none that is all-or-none. *passed as in first_maker. */
+internal uint32_t first_in_auction(const fs_engine *e, const struct ladder *l, uint64_t reach, uint32_t *passed) {
+    uint32_t at = *passed ? e->orders[*passed].level : l->best;
+    uint32_t slot = *passed ? e->orders[*passed].next : e->levels[at].head;
+    for (;;) {
+        if (!at || e->levels[at].key > reach) return NIL;
+        for (; slot; slot = e->orders[slot].next) {
             if (!(e->orders[slot].bits & BIT_AON)) return slot;
-    return NIL;
+            *passed = slot;
+        }
+        at = e->levels[at].worse;
+        slot = e->levels[at].head;
+    }
 }
 
 internal void step_uncross(fs_engine *e) {
     struct book *book = e->books[e->stop_symbol];
     struct ladder *bids = &book->ladders[BIDS], *asks = &book->ladders[ASKS];
     int64_t price = e->cross_price;
-    uint32_t buy = first_in_auction(e, bids, key_in(bids, price));
-    uint32_t sell = first_in_auction(e, asks, key_in(asks, price));
+    uint32_t buy = first_in_auction(e, bids, key_in(bids, price), &e->cross_passed[BIDS]);
+    uint32_t sell = first_in_auction(e, asks, key_in(asks, price), &e->cross_passed[ASKS]);
     if (!buy || !sell) {
         e->work &= ~(uint32_t)WORK_UNCROSS;
         return;
@@ -104,5 +111,6 @@ internal void begin_session(fs_engine *e, const fs_command *c, struct book *book
     look_for_stops(e, c->symbol);
     if (!cross.volume) return;
     e->cross_price = cross.price;
+    e->cross_passed[BIDS] = e->cross_passed[ASKS] = NIL;
     e->work |= WORK_UNCROSS;
 }

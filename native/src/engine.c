@@ -49,8 +49,6 @@ static void prepare(fs_engine *e, const fs_command *commands, size_t n) {
 #define AHEAD_ORDER 13u
 #define AHEAD_NEIGHBOURS 7u
 #define AHEAD_RING 32u
-#define MANY_ORDERS 16384u /* live, from which on it pays */
-#define FEW_COMMANDS 8u    /* below which it does not */
 static_assert(AHEAD_IDS < AHEAD_RING && (AHEAD_RING & (AHEAD_RING - 1)) == 0, "the ring holds what is asked for ahead");
 
 struct ahead {

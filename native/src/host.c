@@ -341,6 +341,7 @@ static void wake_for(fs_host *h, const fs_command *c, size_t n) {
 
 size_t fs_host_submit(fs_host *host, const fs_command *commands, size_t n) {
     size_t taken = 0, more;
+    if (atomic_load(&host->closed)) return 0; /* who tries again and again does not keep a visitor waiting */
     atomic_fetch_add(&host->submitting, 1);
     more = !atomic_load(&host->closed);
     for (; more && taken < n && !atomic_load(&host->stopping); taken += more)

@@ -4,7 +4,7 @@
 #define FILLSTREAM_INTERNAL_H
 
 #ifndef _DEFAULT_SOURCE
-#define _DEFAULT_SOURCE /* madvise, getentropy */
+#define _DEFAULT_SOURCE /* madvise */
 #endif
 #include <assert.h>
 #include <stdbool.h>
@@ -112,7 +112,7 @@ struct level {
     int64_t shown;
     int64_t hidden;
     uint32_t head, tail, count;
-    uint32_t aon;    /* all-or-none orders among them */
+    uint32_t special; /* all-or-none orders or, of stops, trailing ones among them */
     uint32_t better, worse;
     uint32_t node; /* the trie node it hangs on; NIL: it is the root */
     uint32_t meant; /* orders among them that a mass cancel is still to come to */
@@ -203,7 +203,15 @@ enum work {
 
 #define MAX_TAKERS 2u /* a quote's two sides */
 #define MAX_SPILL 2u  /* reports of one step: the two sides of a trade */
-#define RUN 256u      /* commands between two looks at the slabs */
+/* Sizes of which tests make little ones, so that a few orders come to what thousands come to. */
+#ifndef RUN
+#define RUN 256u /* commands between two looks at the slabs */
+#define FIRST_CAPACITY 1024u
+#define STEP 32u          /* places of a former table of ids looked at for each order that may come */
+#define FEW_ORDERS 4096u  /* live: passing over so many is no pause */
+#define MANY_ORDERS 16384u /* live, from which on looking ahead pays */
+#define FEW_COMMANDS 8u    /* below which it does not */
+#endif
 #define SPARE 4u     /* slots beyond those of a run: slot 0's and, when memory has run out, a last command's orders */
 static_assert(SPARE > MAX_TAKERS, "a command's orders and slot 0 have room");
 
@@ -220,7 +228,6 @@ struct id_table {
     size_t mask;    /* a power of two less one */
     uint32_t shift; /* from the upper half of a hash to its home */
 };
-#define FIRST_CAPACITY 1024u
 #define ID_PLACES 8u /* for an order: four in the greatest table, and as many in all smaller ones */
 
 struct fs_engine {
@@ -256,6 +263,7 @@ struct fs_engine {
     uint32_t stop_symbol;            /* WORK_STOPS, WORK_UNCROSS */
     uint32_t elected_head, elected_tail; /* a queue through next */
     int64_t cross_price;
+    uint32_t cross_passed[2];        /* BIDS, ASKS: the last order that the uncross passed over */
     struct {
         fs_command command;
         uint64_t canceled;
@@ -383,7 +391,7 @@ internal void step_elected(fs_engine *e);
 
 /* auction.c */
 internal struct cross find_cross(const fs_engine *e, const struct book *book);
-internal uint32_t first_in_auction(const fs_engine *e, const struct ladder *l, uint64_t reach);
+internal uint32_t first_in_auction(const fs_engine *e, const struct ladder *l, uint64_t reach, uint32_t *passed);
 internal void step_uncross(fs_engine *e);
 internal void begin_session(fs_engine *e, const fs_command *c, struct book *book);
 

@@ -230,8 +230,9 @@ internal always_inline void ladder_put(fs_engine *e, struct ladder *l, uint32_t 
     }
     level->shown += o->leaves - o->hidden;
     level->hidden += o->hidden;
-    level->aon += !!(o->bits & BIT_AON);
-    l->special += !!(o->bits & (BIT_AON | BIT_TRAILING));
+    bool special = o->bits & (BIT_AON | BIT_TRAILING);
+    level->special += special;
+    l->special += special;
     if (o->bits & BIT_HOUSE) l->house = slot;
 }
 
@@ -248,8 +249,9 @@ internal always_inline void ladder_pull(fs_engine *e, struct ladder *l, uint32_t
     } else {
         level->shown -= o->leaves - o->hidden;
         level->hidden -= o->hidden;
-        level->aon -= !!(o->bits & BIT_AON);
-        l->special -= !!(o->bits & (BIT_AON | BIT_TRAILING));
+        bool special = o->bits & (BIT_AON | BIT_TRAILING);
+        level->special -= special;
+        l->special -= special;
         if (o->bits & BIT_HOUSE) l->house = NIL;
     }
     if (!--level->count) level_close(e, l, at);

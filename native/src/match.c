@@ -204,7 +204,7 @@ static always_inline uint32_t first_maker(const fs_engine *e, const struct ladde
                                           bool clients_only, uint32_t *passed) {
     if (l->best_key > reach) return NIL;
     const struct level *level = &e->levels[l->best];
-    if (likely(!level->aon && !clients_only)) return level->head;
+    if (likely(!level->special && !clients_only)) return level->head;
     return first_of_many(e, l, reach, leaves, clients_only, passed);
 }
 
@@ -238,7 +238,7 @@ static int64_t left_after_queue(const fs_engine *e, const struct level *level, c
 
 /* What a taker would have left after a whole level. */
 internal int64_t left_after_level(const fs_engine *e, const struct level *level, const struct order *taker, int64_t left) {
-    if (level->aon || taker->stp) return left_after_queue(e, level, taker, left);
+    if (level->special || taker->stp) return left_after_queue(e, level, taker, left);
     int64_t all = level->shown + level->hidden;
     return left > all ? left - all : 0;
 }

@@ -57,13 +57,16 @@ static void elect_side(fs_engine *e, struct ladder *l, int64_t last) {
 static void trail_side(fs_engine *e, struct ladder *l, int64_t last) {
     if (!l->special || key_in(l, last) >= l->laggard) return;
     l->laggard = key_in(l, last);
-    for (uint32_t at = l->best; at && l->special;) {
-        uint32_t next_level = e->levels[at].worse;
+    uint32_t left = l->special; /* trailing stops still to come to */
+    for (uint32_t at = l->best; left;) {
+        uint32_t next_level = e->levels[at].worse, here = e->levels[at].special;
         uint64_t key = e->levels[at].key;
-        for (uint32_t slot = e->levels[at].head; slot;) {
+        left -= here;
+        for (uint32_t slot = e->levels[at].head; here;) {
             struct order *o = &e->orders[slot];
             uint32_t next = o->next;
             if (o->bits & BIT_TRAILING) {
+                here--;
                 uint64_t moved = key_in(l, trailed(o, e->rares[slot].offset, last));
                 if (moved < key) {
                     ladder_pull(e, l, slot, false);

@@ -3,7 +3,6 @@
 #include "internal.h"
 
 #define HUGE_PAGE ((size_t)2 << 20)
-#define FEW_ORDERS 4096u /* passing over so many is no pause */
 
 /* ------------------------------------------------------------- expiry heap */
 

@@ -3,15 +3,14 @@
  * size is filled by and by, a few places with every command; what has not moved yet is brought when it is asked for. */
 #include "internal.h"
 
-#ifdef __APPLE__
-#include <sys/random.h> /* getentropy, */
+#if defined(__linux__) || defined(__APPLE__)
+#include <sys/random.h>
 #else
-#include <unistd.h> /* which glibc, musl and the BSDs have here */
+#include <unistd.h>
 #endif
 
 #define GROWS_AT 4u    /* a table has more than so many places an order: most probes are one step, */
 #define SHRINKS_AT 32u /* and fewer than so many, unless it is the smallest one */
-#define STEP 32u       /* places looked at for each order that may come: done before the next size is wanted */
 
 /* ------------------------------------------------------------------- hashes */
 
@@ -123,6 +122,8 @@ static void set_calm(fs_engine *e) {
 
 internal always_inline bool ids_calm(const fs_engine *e) { return e->order_live - e->calm_from < e->calm_span; }
 
+/* It moves by STEP places for each order that may come: a 32nd of them at most comes meanwhile, and a run. So no table is ever
+ * as much as half full, and the next size is wanted when this one is complete. */
 static void begin_move(fs_engine *e, size_t size) {
     e->former = e->ids;
     e->former_at = 0;
@@ -166,9 +167,17 @@ internal void ids_moved(fs_engine *e) {
     set_calm(e);
 }
 
+static bool draw(uint64_t *secret) {
+#ifdef __linux__ /* musl's getentropy is elsewhere */
+    return getrandom(secret, sizeof *secret, 0) == (ssize_t)sizeof *secret;
+#else
+    return !getentropy(secret, sizeof *secret);
+#endif
+}
+
 internal bool ids_begin(fs_engine *e) {
     uint64_t secret;
-    if (getentropy(&secret, sizeof secret)) return false;
+    if (!draw(&secret)) return false;
     e->id_multiplier = even_multiplier(secret);
     return true;
 }

@@ -40,13 +40,13 @@ static const char *check_order(const fs_engine *e, const struct order *o, uint32
 /* What a walk through one ladder sums up. */
 struct sums {
     uint64_t open_qty;
-    uint32_t aon, trailing, house, levels;
+    uint32_t special, house, levels;
 };
 
 static const char *check_level(const fs_engine *e, const struct ladder *l, uint32_t at, struct sums *sums,
                                struct tally *t) {
     const struct level *level = &e->levels[at];
-    uint32_t prev = NIL, count = 0, aon = 0;
+    uint32_t prev = NIL, count = 0, special = 0;
     int64_t shown = 0, hidden = 0;
     uint8_t which = l->id % LADDERS, side = buyers_at(which) ? FS_BUY : FS_SELL;
     REQUIRE(level->count, "a level holds an order");
@@ -61,8 +61,7 @@ static const char *check_level(const fs_engine *e, const struct ladder *l, uint3
         if (broken) return broken;
         shown += o->leaves - o->hidden;
         hidden += o->hidden;
-        aon += !!(o->bits & BIT_AON);
-        sums->trailing += !!(o->bits & BIT_TRAILING);
+        special += !!(o->bits & (BIT_AON | BIT_TRAILING));
         if (o->bits & BIT_HOUSE) REQUIRE(l->house == slot && !sums->house++, "the book knows its house orders");
         prev = slot;
         count++;
@@ -71,9 +70,9 @@ static const char *check_level(const fs_engine *e, const struct ladder *l, uint3
     REQUIRE(count == level->count, "a queue has as many orders as its level says");
     REQUIRE(shown == level->shown && hidden == level->hidden, "a level's quantities are the sums of its orders'");
     REQUIRE(!level->meant || e->work & WORK_MASS, "only a mass cancel means orders");
-    REQUIRE(aon == level->aon, "a level counts its all-or-none orders");
+    REQUIRE(special == level->special, "a level counts its all-or-none orders or trailing stops");
     sums->open_qty += (uint64_t)shown + (uint64_t)hidden;
-    sums->aon += aon;
+    sums->special += special;
     return NULL;
 }
 
@@ -118,7 +117,7 @@ static const char *check_ladder(const fs_engine *e, const struct book *book, con
     REQUIRE(sums.levels == l->levels, "a ladder has as many levels as it says");
     REQUIRE(l->best_key == (l->best ? e->levels[l->best].key : UINT64_MAX), "a ladder knows its best price");
     t->open_qty[l->open_qty - book->open_qty] += sums.open_qty;
-    REQUIRE(sums.trailing + sums.aon == l->special, "a ladder counts its trailing stops or all-or-none orders");
+    REQUIRE(sums.special == l->special, "a ladder counts its all-or-none orders or trailing stops");
     REQUIRE(!!sums.house == !!l->house, "a book's house order rests on its side");
     const char *broken = l->root ? check_trie(e, l->root, NIL, &in_trie, t) : NULL;
     REQUIRE(broken || in_trie == l->levels, "every level hangs in the trie");
@@ -144,7 +143,9 @@ static bool lags(const fs_engine *e, const struct ladder *l, int64_t last) {
 static bool crossed_wrongly(const fs_engine *e, const struct book *book) {
     if (book->session != FS_CONTINUOUS || !idle(e)) return false;
     const struct ladder *bids = &book->ladders[BIDS], *asks = &book->ladders[ASKS];
-    uint32_t bid = first_in_auction(e, bids, ANY_PRICE), ask = first_in_auction(e, asks, ANY_PRICE);
+    uint32_t passed[2] = {NIL, NIL};
+    uint32_t bid = first_in_auction(e, bids, ANY_PRICE, &passed[BIDS]);
+    uint32_t ask = first_in_auction(e, asks, ANY_PRICE, &passed[ASKS]);
     if (!bid || !ask) return false;
     int64_t buys = limit_of(e, bid), sells = limit_of(e, ask);
     return buys > sells || (buys == sells && !(bid == bids->house && ask == asks->house));
@@ -191,7 +192,7 @@ static const char *check_heap(const fs_engine *e) {
     for (uint32_t i = 0; i < e->heap_count; i++) {
         REQUIRE(e->heap[i] < e->order_slots.end, "the heap holds slots of the slab");
         const struct order *o = &e->orders[e->heap[i]];
-        REQUIRE(o->leaves && o->bits & BIT_EXPIRES && e->rares[e->heap[i]].heap_at == i,
+        REQUIRE((o->leaves || !idle(e)) && o->bits & BIT_EXPIRES && e->rares[e->heap[i]].heap_at == i,
                 "the heap holds live orders that know their place");
         REQUIRE(!i || !sooner(e, e->heap[i], e->heap[(i - 1) / 2]), "no order expires before its parent");
     }

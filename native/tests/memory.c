@@ -9,7 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/random.h>
+#else
 #include <unistd.h>
+#endif
 
 static unsigned long left;   /* allocations until one fails */
 static bool for_good, failed;
@@ -29,19 +33,27 @@ static void *counted_aligned_alloc(size_t alignment, size_t size) {
 static int counted_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument) {
     return may_allocate() ? pthread_create(thread, attributes, run, argument) : EAGAIN;
 }
-static int counted_entropy(void *bytes, size_t size) { return may_allocate() ? getentropy(bytes, size) : -1; }
+#ifdef __linux__
+static ssize_t counted_random(void *bytes, size_t size, unsigned flags) {
+    return may_allocate() ? getrandom(bytes, size, flags) : -1;
+}
+#define getrandom counted_random
+#else
+static int counted_random(void *bytes, size_t size) { return may_allocate() ? getentropy(bytes, size) : -1; }
+#define getentropy counted_random
+#endif
 
 #define malloc counted_malloc
 #define calloc counted_calloc
 #define aligned_alloc counted_aligned_alloc
 #define pthread_create counted_create
-#define getentropy counted_entropy
 #include "../src/fillstream.c"
 #include "../src/host.c"
 #undef malloc
 #undef calloc
 #undef aligned_alloc
 #undef pthread_create
+#undef getrandom
 #undef getentropy
 
 #define ORDERS 3000u

@@ -71,27 +71,29 @@ static void expect(uint64_t id, uint8_t type, uint8_t reason) {
     wanted[answers++] = (struct expected){.order_id = id, .type = type, .reason = reason};
 }
 
-static fs_command order(uint64_t id, uint8_t side, int64_t price) {
-    return (fs_command){.order_id = id, .price = price, .qty = 1, .account = 1, .symbol = 3, .type = FS_NEW, .side = side,
+static uint32_t account_of(uint32_t n) { return n % 16 ? 1 : 2; }
+
+static fs_command order(uint64_t id, uint8_t side, uint32_t n, int64_t price) {
+    return (fs_command){.order_id = id, .price = price, .qty = 1, .account = account_of(n), .symbol = 3, .type = FS_NEW, .side = side,
                         .ord_type = FS_LIMIT, .tif = side == FS_BUY ? FS_IOC : FS_GTC};
 }
 
 static void add(unsigned way) {
     uint64_t id = id_of(way, next);
-    commands[count++] = order(id, FS_SELL, next);
+    commands[count++] = order(id, FS_SELL, next, next);
     expect(id, FS_ACCEPTED, 0);
     model_add(next++);
 }
 
 static void add_again(unsigned way) {
     uint64_t id = id_of(way, live[below(live_count)]);
-    commands[count++] = order(id, FS_SELL, next);
+    commands[count++] = order(id, FS_SELL, next, next);
     expect(id, FS_REJECTED, FS_REASON_DUPLICATE_ID);
 }
 
 static void cancel(unsigned way, uint32_t n) {
     uint64_t id = id_of(way, n);
-    commands[count++] = (fs_command){.order_id = id, .account = 1, .type = FS_CANCEL};
+    commands[count++] = (fs_command){.order_id = id, .account = account_of(n), .type = FS_CANCEL};
     if (place[n]) {
         expect(id, FS_CANCELED, FS_REASON_REQUESTED);
         model_drop(n);
@@ -101,9 +103,9 @@ static void cancel(unsigned way, uint32_t n) {
 }
 
 static void take(unsigned way) {
-    uint64_t id = id_of(way, next++);
+    uint64_t id = id_of(way, next);
     while (!place[first]) first++;
-    commands[count++] = order(id, FS_BUY, FS_MAX_PRICE);
+    commands[count++] = order(id, FS_BUY, next++, FS_MAX_PRICE);
     expect(id, FS_ACCEPTED, 0);
     expect(id_of(way, first), FS_FILLED, 0);
     expect(id, FS_FILLED, 0);
@@ -130,6 +132,12 @@ static void look(const fs_engine *engine, unsigned way) {
         must(fs_find(engine, id_of(way, live[i]), &found), "every order is found while ids move");
 }
 
+/* More room at once, while ids move. */
+static void grow_on_the_way(fs_engine *engine) {
+    if (!engine->former.at || engine->capacity > 4 * HIGH || below(300)) return;
+    must(fs_reserve(engine, engine->capacity) == FS_OK, "there is memory");
+}
+
 /* One command in `rises` of a hundred is an order, the others mostly take one off. */
 static void flow(fs_engine *engine, unsigned way, uint32_t until, uint32_t rises) {
     while (rises > 50 ? live_count < until : live_count > until) {
@@ -144,10 +152,36 @@ static void flow(fs_engine *engine, unsigned way, uint32_t until, uint32_t rises
         }
         send(engine);
         look(engine, way);
+        grow_on_the_way(engine);
         if (below(2000) == 0) must(!fs_validate(engine), fs_validate(engine));
     }
     must(fs_orders(engine) == live_count, "the engine counts the live orders");
     must(!fs_validate(engine), fs_validate(engine));
+}
+
+/* Orders stand all over the slab, those of the few that are left above the fresh slots, too. */
+static void list_all(const fs_engine *engine, unsigned way) {
+    static fs_resting found[HIGH + FRAME];
+    size_t listed = fs_orders_after(engine, 0, 0, 0, found, HIGH + FRAME);
+    must(listed == live_count, "all live orders are listed");
+    uint64_t sum = 0;
+    for (size_t i = 0; i < listed; i++) sum += found[i].order_id - id_of(way, live[i]);
+    must(!sum, "the orders that are listed are the live ones");
+}
+
+static void cancel_all_of_the_second(fs_engine *engine) {
+    fs_command all = {.account = 2, .type = FS_MASS_CANCEL};
+    uint32_t wanted_count = 0;
+    for (uint32_t i = live_count; i-- > 0;)
+        if (account_of(live[i]) == 2) model_drop(live[i]), wanted_count++;
+    size_t consumed, begun = 0, written, seen = 0;
+    do {
+        written = fs_process(engine, &all, 1 - begun, &consumed, reports, 4 * FRAME);
+        begun += consumed;
+        seen += written;
+    } while (written == 4 * FRAME);
+    must(seen == wanted_count + 1 && reports[written - 1].qty == wanted_count, "a mass cancel finds all that it means");
+    done++;
 }
 
 static void go_through_a_snapshot(fs_engine *engine) {
@@ -170,9 +204,12 @@ int main(int argc, char **argv) {
         live_count = 0;
         first = next = 1;
         for (unsigned long tide = 0; tide < tides && next < MOST - 4 * HIGH; tide++) {
-            uint32_t high = tide % 2 ? HIGH / 8 : HIGH, low = 5 + (uint32_t)below(3) * 1200;
+            uint32_t high = tide % 2 ? HIGH / 8 : HIGH, low = 5 + (uint32_t)below(3) * 1800;
             flow(engine, way, high, 90);
             flow(engine, way, low, 10);
+            list_all(engine, way);
+            cancel_all_of_the_second(engine);
+            list_all(engine, way);
             if (below(2)) go_through_a_snapshot(engine);
             flow(engine, way, low + 600, 55); /* and some trading at low tide, on slots that begin afresh */
             flow(engine, way, low / 2 + 2, 45);
