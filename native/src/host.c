@@ -25,6 +25,7 @@
 #define ANSWERS 1024u
 #define MAX_RING (1u << 24)
 #define SPINS 200
+#define LINE 64 /* what one thread writes with each command stands in no line that another reads with each */
 
 enum asleep { AWAKE, FOR_COMMANDS, FOR_ROOM };
 
@@ -51,11 +52,12 @@ struct group {
     size_t mask;
     uint32_t number;
     bool started;
-    _Alignas(64) _Atomic size_t claimed; /* by producers */
-    _Alignas(64) _Atomic size_t taken;   /* by the matching thread */
-    _Alignas(64) _Atomic size_t out_written;
-    _Alignas(64) _Atomic size_t out_read;
-    _Alignas(64) _Atomic int asleep; /* enum asleep: what its thread waits for */
+    _Alignas(LINE) _Atomic size_t claimed; /* by producers */
+    _Atomic size_t seen;                   /* what a producer last saw of `taken`: that, or less */
+    _Alignas(LINE) _Atomic size_t taken;   /* by the matching thread */
+    _Alignas(LINE) _Atomic size_t out_written;
+    _Alignas(LINE) _Atomic size_t out_read;
+    _Alignas(LINE) _Atomic int asleep; /* enum asleep: what its thread waits for */
     _Atomic bool done;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -65,14 +67,16 @@ struct fs_host {
     uint32_t groups;
     fs_host_callback callback;
     void *context;
+    struct group *group;
+    /* read by all, with each command, and hardly ever written */
     _Atomic bool stopping;
     _Atomic bool discarding;
-    _Atomic size_t submitting; /* producers inside fs_host_submit */
-    _Atomic size_t visiting;   /* threads inside fs_host_visit */
     _Atomic bool closed;       /* to producers, while what asks for one moment of all groups goes to each of them */
     _Atomic uint32_t sleepers; /* threads asleep, or about to be: as long as there is none, nobody is to be woken */
-    pthread_mutex_t to_all;    /* held to add what goes to every group */
-    struct group *group;
+    /* written by producers with each batch */
+    _Alignas(LINE) _Atomic size_t submitting; /* producers inside fs_host_submit */
+    _Alignas(LINE) _Atomic size_t visiting;   /* threads inside fs_host_visit */
+    pthread_mutex_t to_all;                   /* held to add what goes to every group */
 };
 
 /* ------------------------------------------------------------------- rings */
@@ -80,7 +84,15 @@ struct fs_host {
 /* Places in use when those before `at` are claimed. `taken` is read after `at`, so it is never too old for it;
  * an `at` that is too old gives too little, even less than 0, but then its exchange fails. */
 static ptrdiff_t in_use(struct group *g, size_t at) {
-    return (ptrdiff_t)(at - atomic_load_explicit(&g->taken, memory_order_acquire));
+    size_t taken = atomic_load_explicit(&g->taken, memory_order_acquire);
+    atomic_store_explicit(&g->seen, taken, memory_order_release);
+    return (ptrdiff_t)(at - taken);
+}
+
+/* How many of so many places are free; as `taken` was last seen, if that is enough for n: its line is another thread's. */
+static ptrdiff_t room(struct group *g, size_t at, size_t n, size_t places) {
+    ptrdiff_t free = (ptrdiff_t)places - (ptrdiff_t)(at - atomic_load_explicit(&g->seen, memory_order_acquire));
+    return free >= (ptrdiff_t)n ? free : (ptrdiff_t)places - in_use(g, at);
 }
 
 /* What a cell says when it is written at a position: never 0, as it begins, nor what it said before. */
@@ -91,9 +103,9 @@ static size_t claim(struct group *g, size_t n, size_t places, size_t *at) {
     size_t count;
     *at = atomic_load_explicit(&g->claimed, memory_order_acquire);
     do {
-        ptrdiff_t room = (ptrdiff_t)places - in_use(g, *at);
-        if (room <= 0) return 0;
-        count = n < (size_t)room ? n : (size_t)room;
+        ptrdiff_t free = room(g, *at, n, places);
+        if (free <= 0) return 0;
+        count = n < (size_t)free ? n : (size_t)free;
     } while (!atomic_compare_exchange_weak_explicit(&g->claimed, at, *at + count, memory_order_acq_rel,
                                                     memory_order_acquire));
     return count;
@@ -265,11 +277,12 @@ static bool group_start(fs_host *h, uint32_t number, uint32_t max_orders, size_t
 
 fs_host *fs_host_new(uint32_t groups, uint32_t max_orders, uint32_t ring, fs_host_callback callback, void *context) {
     if (groups < 1 || groups > FS_MAX_GROUPS || ring < 1 || ring > MAX_RING) return NULL;
-    fs_host *h = calloc(1, sizeof *h);
+    fs_host *h = aligned_alloc(LINE, sizeof *h);
     if (!h) return NULL;
+    memset(h, 0, sizeof *h);
     h->callback = callback;
     h->context = context;
-    h->group = aligned_alloc(64, groups * sizeof *h->group);
+    h->group = aligned_alloc(LINE, groups * sizeof *h->group);
     if (!h->group) {
         free(h);
         return NULL;

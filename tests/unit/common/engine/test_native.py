@@ -57,12 +57,21 @@ def passes(program: Path, *arguments: str) -> str:
         ("versus", [*LISTS, *ENGINE], ["1", "40000", "1"]),
         ("forged", ENGINE, []),
         ("memory", [], []),
+        ("tides", [], ["1", "2"]),
         ("threads", HOST, ["3000"]),
     ],
 )
 def test_under_the_sanitizers(tmp_path: Path, name: str, sources: list[str], arguments: list[str]) -> None:
     build(tmp_path / name, available(tmp_path, SANITIZERS), [str(NATIVE / f"tests/{name}.c"), *sources])
     passes(tmp_path / name, *arguments)
+
+
+def test_a_book_of_little_tables_agrees_with_a_list_book(tmp_path: Path) -> None:
+    """A few hundred orders come to what thousands come to: tables that move, slabs that grow and begin afresh."""
+    little = re.findall(r"^LITTLE := (.*)$", (NATIVE / "Makefile").read_text(), re.MULTILINE)[0].split()
+    flags = [*available(tmp_path, SANITIZERS), *little]
+    build(tmp_path / "little", flags, [str(NATIVE / "tests/versus.c"), *LISTS, *ENGINE])
+    assert "20000 commands agree" in passes(tmp_path / "little", "1", "20000", "1")
 
 
 def test_libfuzzer_finds_nothing_in_a_few_seconds(tmp_path: Path) -> None:
