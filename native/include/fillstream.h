@@ -486,8 +486,8 @@ fs_host *fs_host_new(uint32_t groups, uint32_t max_orders, uint32_t ring, fs_hos
  * In a callback do not try again before it has returned: its own thread is the one that makes room. */
 size_t fs_host_submit(fs_host *host, const fs_command *commands, size_t n);
 
-/* Have a group visited, or with FS_ALL_GROUPS each of them, or none while a ring is full. Returns at once, from any
- * thread: FS_OK, and the visitor is called once by each; FS_BUSY when a ring is full, while another visit goes to all groups
+/* Have a group visited, or with FS_ALL_GROUPS each of them, or none while a ring is full. From any thread; waits for no
+ * visitor and for no room, a visit to all only until producers that are inside fs_host_submit have left. FS_OK, and the visitor is called once by each; FS_BUSY when a ring is full, while another visit goes to all groups
  * or after fs_host_stop, and it is not; FS_NO_GROUP. */
 int fs_host_visit(fs_host *host, uint32_t group, fs_host_visitor visitor, void *context);
 

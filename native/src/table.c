@@ -150,7 +150,7 @@ static void move_some(fs_engine *e, size_t places) {
 /* Up to n orders may come: begin or go on with a table that fits. Whether one for fewer orders was begun. */
 internal noinline bool ids_follow(fs_engine *e, uint32_t n) {
     size_t size = e->ids.mask + 1, live = e->order_live;
-    bool grows = !e->former.at && live > size / GROWS_AT;
+    bool grows = !e->former.at && live > size / GROWS_AT && (uint64_t)size >> 32 == 0; /* a home has 32 bits */
     bool shrinks = !e->former.at && live < size / SHRINKS_AT && size > GROWS_AT * FIRST_CAPACITY;
     if (grows) begin_move(e, 2 * size);
     if (shrinks) begin_move(e, size / 2);

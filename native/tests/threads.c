@@ -478,6 +478,42 @@ static void a_host_goes_on_from_a_snapshot(void) {
     fs_host_free(other);
 }
 
+struct visits {
+    fs_host *host;
+    _Atomic uint32_t taken, seen; /* groups that are to be visited, and that were */
+};
+
+static void count_visit(void *context, uint32_t group, fs_engine *engine) {
+    (void)group, (void)engine;
+    atomic_fetch_add(&((struct visits *)context)->seen, 1);
+}
+
+/* A full ring refuses, too: what ends it is the host's end. */
+static void *visit_until_it_stops(void *argument) {
+    struct visits *v = argument;
+    for (uint32_t i = 0; !atomic_load(&enough); i++) {
+        bool all = i % 2;
+        if (fs_host_visit(v->host, all ? FS_ALL_GROUPS : 0, count_visit, v) == FS_OK)
+            atomic_fetch_add(&v->taken, all ? GROUPS : 1);
+    }
+    return NULL;
+}
+
+/* A visit that was taken as the host was stopped is made, for all that. */
+static void who_was_let_in_is_received(void) {
+    struct visits v = {.host = begin(64, NULL, NULL)};
+    pthread_t thread;
+    atomic_store(&enough, false);
+    if (pthread_create(&thread, NULL, visit_until_it_stops, &v)) fail("there are threads");
+    while (atomic_load(&v.taken) < 20) sched_yield();
+    fs_host_stop(v.host);
+    while (!fs_host_done(v.host)) sched_yield();
+    atomic_store(&enough, true);
+    pthread_join(thread, NULL);
+    fs_host_free(v.host);
+    if (v.seen != v.taken) fail("every visit that was taken is made, and no other");
+}
+
 int main(int argc, char **argv) {
     if (argc != 2) return 2;
     alarm(HANGS_S);
@@ -494,6 +530,7 @@ int main(int argc, char **argv) {
     for (int i = 0; i < 200; i++) free_while_a_producer_leaves();
     an_engine_of_ones_own_is_the_same();
     a_host_goes_on_from_a_snapshot();
+    for (int i = 0; i < 200; i++) who_was_let_in_is_received();
     all_books_at_one_moment(2 * count, 16);
     all_books_at_one_moment(2 * count, 1024);
     fs_host *unread = fs_host_new(GROUPS, 1000, 4, NULL, NULL); /* nobody polls: free must not hang */
