@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,8 +45,6 @@ from alpaca.trading.stream import TradingStream
 
 BUY, SELL, GTC = OrderSide.BUY, OrderSide.SELL, TimeInForce.GTC
 NESTED = GetOrderByIdRequest(nested=True)
-AGAIN_S = 10.0
-"""After so long it is asked again."""
 
 
 class Desk(GatewayProcess):
@@ -62,24 +58,11 @@ class Desk(GatewayProcess):
         self.data = StockHistoricalDataClient("key", "secret", url_override=f"{self.http}/alpaca")
 
     def flat(self) -> None:
-        """Begin anew: nothing works, nothing is held, and AAPL is at 190.
-
-        Once in many runs an account was not flat for 90 seconds after it was asked once. What it had then is told.
-        """
+        """Begin anew: nothing works, nothing is held, and AAPL is at 190."""
         self.market.trade("AAPL", "190.01")  # what stops go by
         self.market.shown("AAPL", "190.00", "190.02")
-        told = self.trading.close_all_positions(cancel_orders=True)
-        asked = time.monotonic()
-
-        def is_flat() -> bool:
-            nonlocal told, asked
-            held, working = self.trading.get_all_positions(), self.trading.get_orders()
-            if (held or working) and time.monotonic() - asked > AGAIN_S:
-                sys.stderr.write(f"told {told}; still held: {held}; still working: {working}\n")
-                told, asked = self.trading.close_all_positions(cancel_orders=True), time.monotonic()
-            return not held and not working
-
-        until(is_flat, "a flat account")
+        self.trading.close_all_positions(cancel_orders=True)
+        until(lambda: not self.trading.get_all_positions() and not self.trading.get_orders(), "a flat account")
 
     def has(self, order_id: Any, status: OrderStatus) -> Any:
         """Wait until an order stands so, and return it."""

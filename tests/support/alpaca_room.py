@@ -36,9 +36,9 @@ def _played(seed: int) -> SimulatedDesk:
     return desk
 
 
-def room_over(desk: Desk, submit: Any = None) -> Room:
-    """Return a room over a state; what is sent goes to `submit`."""
-    asking = SimpleNamespace(desk=desk, reading=SimpleNamespace(is_ready=True), submit=submit)
+def room_over(desk: Desk, submit: Any = None, turn: Any = None) -> Room:
+    """Return a room over a state; what is sent goes to `submit`, and who waits for more to be heard of to `turn`."""
+    asking = SimpleNamespace(desk=desk, reading=SimpleNamespace(is_ready=True), submit=submit, turn=turn)
     return Room(cast("Any", asking), load_settings(default_path()))
 
 

@@ -18,7 +18,7 @@ from fillstream.libs.common.values.naming import shorten
 from fillstream.services.gateway.alpaca import asked, holdings
 from fillstream.services.gateway.alpaca.errors import error_json
 from fillstream.services.gateway.alpaca.hours import calendar_json, clock_json
-from fillstream.services.gateway.alpaca.order_routes import WRITE, cancel_everything, is_true, sent
+from fillstream.services.gateway.alpaca.order_routes import WRITE, cancel_everything, ended, is_true, sent
 from fillstream.services.gateway.alpaca.room import Room, day_of, days_after, now_ms, room_of
 from fillstream.services.gateway.alpaca.words import milliseconds_of
 from fillstream.services.gateway.http.access import caller_of
@@ -92,12 +92,12 @@ async def close(request: Request, symbol: str, qty: str | None = None, percentag
 
 @router.delete("/positions", summary="Close all positions")
 async def close_all(request: Request, cancel_orders: str = "false") -> Response:
-    """Close everything; with `cancel_orders` what works is canceled first. 207 with what became of each."""
+    """Close everything; with `cancel_orders` what works is canceled first, and has ended. 207 with what became of each."""
     caller, room = caller_of(request), room_of(request)
     caller.need(WRITE)
     account = room.account(caller)
     if is_true(cancel_orders):
-        await cancel_everything(room, account)
+        await ended(room, await cancel_everything(room, account))
 
     async def one(row: Row) -> dict[str, Any]:
         try:

@@ -6,7 +6,9 @@ an order, and never sends one twice: its id is made before it is sent, and is wh
 
 from __future__ import annotations
 
+import time
 import uuid
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
@@ -268,13 +270,25 @@ async def cancel_all(request: Request) -> Response:
     return answer(request, found, 207)
 
 
-async def cancel_everything(room: Room, account: str) -> None:
-    """Cancel what works for an account.
+async def cancel_everything(room: Room, account: str) -> list[Order]:
+    """Cancel what works for an account; return the orders that did as this began.
 
     Raises:
         Refusal: the desk refuses it, or nobody knows whether the server has it.
     """
+    works = [each for each in room.desk.orders.working.values() if each.row["account"] == account]
     said = {"type": "CancelAll", "account": account, "signal_id": str(uuid.uuid4())}
     expected = await room.asking.submit(said, WAIT_S)
     if expected.outcome.refused:
         raise refusal_of(expected)
+    return works
+
+
+async def ended(room: Room, orders: Sequence[Order]) -> None:
+    """Wait until none of some orders works any more, for as long as an answer is waited for at most.
+
+    That a cancel was taken says nothing of when the venue lets go; until then it counts as closing what is held.
+    """
+    deadline = time.monotonic() + WAIT_S
+    while any(not each.is_final for each in orders) and (left := deadline - time.monotonic()) > 0:
+        await room.asking.turn(left)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from fillstream.services.gateway.alpaca import order_routes
 from fillstream.services.gateway.alpaca.room import Room
 from fillstream.services.gateway.http.problems import Refusal
 from fillstream.services.gateway.state.desk import Desk
@@ -86,6 +88,33 @@ def test_every_route_needs_its_scope(room: Room, method: str, path: str, scope: 
     answer = Client(room_over(room.desk, sender), SCOPES - {scope})(method, path)
     assert (answer.status_code, answer.json()["reason"]) == (403, "scope_missing")
     assert sender.sent == []
+
+
+def test_positions_are_closed_once_the_canceled_orders_have_ended() -> None:
+    desk, sender = simulated(1).desk, Sender()
+    works = [each for each in desk.orders.working.values() if each.row["account"] == "alpha"]
+    assert len(works) > 2, "the venue lets go of one after the other"
+
+    async def turn(within_s: float) -> None:
+        assert [each["type"] for each in sender.sent] == ["CancelAll"], "nothing is closed before"
+        works.pop().row["ord_status"] = "Canceled"
+
+    ask = Client(room_over(desk, sender, turn), accounts=frozenset(("alpha",)))
+    answer = ask("DELETE", "/positions?cancel_orders=true")
+    assert (answer.status_code, {each["status"] for each in answer.json()}, works) == (207, {200}, [])
+    assert [each["type"] for each in sender.sent] == ["CancelAll"] + ["ClosePosition"] * len(answer.json())
+
+
+def test_an_order_that_does_not_end_keeps_nobody_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order_routes, "WAIT_S", 0.05)
+    sender = Sender()
+
+    async def turn(within_s: float) -> None:
+        await asyncio.sleep(within_s)
+
+    ask = Client(room_over(simulated(1).desk, sender, turn), accounts=frozenset(("alpha",)))
+    assert ask("DELETE", "/positions?cancel_orders=true").status_code == 207
+    assert sender.sent[-1]["type"] == "ClosePosition"
 
 
 def test_a_key_trades_for_its_first_account_and_sees_no_other(room: Room) -> None:
