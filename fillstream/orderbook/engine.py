@@ -62,7 +62,6 @@ _FILLED, _MASS_CANCELED = int(ReportType.FILLED), int(ReportType.MASS_CANCELED)
 _QUOTED: Final = int(ReportType.QUOTED)
 _ACCEPTED, _CANCELED = int(ReportType.ACCEPTED), int(ReportType.CANCELED)
 _GTC, _NO_STP, _LIMIT = Tif.GTC, Stp.NONE, OrdType.LIMIT
-_NOTHING: Final = (None,) * 5
 
 _T = TypeVar("_T")
 OnTrade = Callable[[TradeReport], object]
@@ -90,10 +89,10 @@ class Engine:
         on_order_update: called with an `OrderUpdate` for all else that happens to an order.
         on_market_data_update: called with the `MarketData` of each symbol that a command changed, after the others.
 
-    Names. `symbol` is a text that is not empty. `client_id` is the caller's name for an order, a text or an int,
-    unique among live ones and free again when the order is done; `broker_id` is the engine's number for it. A
-    question about a symbol never seen is answered as of an empty book. Codes (`side`, `tif`, `ord_type`, `stp`,
-    `session`) are members of their enumerations or their names as text.
+    Names. `symbol` is a text that is not empty. `client_id` is the caller's name for an order, a text of up to 1000
+    characters or an int of up to 128 bits, unique among live ones and free again when the order is done; `broker_id`
+    is the engine's number for it. A question about a symbol never seen is answered as of an empty book. Codes (`side`,
+    `tif`, `ord_type`, `stp`, `session`) are members of their enumerations or their names as text.
 
     Numbers are integers, numpy's too: prices in ticks (-2^62 < price < 2^62; 0 and negative ones are prices like
     others), quantities in lots (1 to 10^15), times in ms since 1970 UTC. What is no integer is a TypeError (floats,
@@ -202,9 +201,9 @@ class Engine:
 
         Raises ValueError for a `client_id` that a live order has, and for more than 65536 symbols.
         """
-        more = (ord_type, stop_price, display, offset, expiry_ms)
-        lasting = tif is _GTC or tif == "GTC"
-        usual = lasting and flags is NO_FLAG and stp is _NO_STP and more == _NOTHING
+        lasting = tif is _GTC or (isinstance(tif, str) and tif == "GTC")
+        no_more = ord_type is stop_price is display is offset is expiry_ms is None
+        usual = lasting and flags is NO_FLAG and stp is _NO_STP and no_more
         plain, terms = plain_side(side, price, qty) if usual else 0, None
         if not plain:
             terms = check_terms(side, price, qty, ord_type, tif, stop_price, display, offset, flags, stp, expiry_ms)

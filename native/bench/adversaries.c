@@ -93,12 +93,17 @@ static void colliding_ids(void) {
 
 #define WALKED 1000u
 
-static void pass_all_or_none(uint8_t flags, bool takes) {
+/* All-or-none orders, too large for what comes. */
+static void rest_all_or_none(void) {
     for (uint64_t id = 1; id <= WALKED; id++) {
-        fs_command c = order(id, FS_SELL, 100, 1000);
+        fs_command c = order(id, FS_SELL, 100, 1000000);
         c.flags = FS_ALL_OR_NONE;
         send(c);
     }
+}
+
+static void pass_all_or_none(uint8_t flags, bool takes) {
+    rest_all_or_none();
     send(order(WALKED + 1, FS_SELL, takes ? 100 : 101, FS_MAX_QTY));
     build = count;
     for (uint64_t id = MANY; id < MANY + 20000; id++) {
@@ -114,11 +119,7 @@ static void taker_past_all_or_none(void) { pass_all_or_none(0, true); }
 static void post_only_past_all_or_none(void) { pass_all_or_none(FS_POST_ONLY, false); }
 
 static void sweep_past_all_or_none(void) {
-    for (uint64_t id = 1; id <= WALKED; id++) {
-        fs_command c = order(id, FS_SELL, 100, FS_MAX_QTY / 1000000);
-        c.flags = FS_ALL_OR_NONE;
-        send(c);
-    }
+    rest_all_or_none();
     build = count;
     for (uint64_t id = MANY, n = 0; n < 20; n++) {
         for (uint64_t i = 0; i < 1000; i++) send(order(id++, FS_SELL, 100, 1));

@@ -223,8 +223,8 @@ typedef struct fs_report {
 /* -------------------------------------------------------------- library
  *
  * One opaque engine holds the books of many symbols. It is a pure function of the commands it was
- * given: no clock, no global state, and the one thing at random, where ids stand
- * in their table, is in no answer, snapshot or hash. One thread at a time may use an engine.
+ * given: no clock, no global state, and the one thing at random, where ids stand in their table, is in no
+ * answer, snapshot or hash. One thread at a time may use an engine.
  *
  *   books[symbol] -> book -+- bids, asks            ladder: best -> level <-> level <-> level (by price)
  *                          +- buy stops, sell stops            |        each: oldest <-> ... <-> newest
@@ -345,8 +345,9 @@ typedef struct fs_walk { /* what a quantity would take, hidden quantity included
     int64_t cost_high;
 } fs_walk;
 
-/* A new engine without orders, its clock at 0, or NULL when memory or the system's random bytes run out or max_orders is not in
- * 1..FS_MAX_ORDERS. At most max_orders client orders rest or wait at a time; the house's come on top. */
+/* A new engine without orders, its clock at 0, or NULL when memory runs out, the system gives no random bytes
+ * or max_orders is not in 1..FS_MAX_ORDERS. At most max_orders client orders rest or wait at a time; the house's
+ * come on top. */
 fs_engine *fs_new(uint32_t max_orders);
 
 /* Free the engine and all it holds. NULL is fine. */
@@ -451,12 +452,12 @@ const char *fs_validate(const fs_engine *engine);
  * symbols go to every group or, while one of them is full, to none; they come in one order at all groups,
  * and each group answers. Order ids are unique per group. In its own file, host.c, which nothing else needs.
  *
- * Engines are their threads' own, and a visitor comes to them: fs_host_visit has a function called in a group's thread,
- * between two commands, with its engine, for queries, a snapshot, or the state to go on from. What its thread has submitted
- * before is executed by then, and nothing that it submits later. A visit to all groups comes at one place in the
- * order of what goes to every group: what visitors save there is one state of all books, and nothing stops but each group for
- * as long as its own visitor takes. An engine given a group's commands with fs_process gives the same reports and has the
- * same state.
+ * Engines are their threads' own, and a visitor comes to them: fs_host_visit has a function called in a group's
+ * thread, between two commands, with its engine, for queries, a snapshot, or the state to go on from. What its
+ * thread has submitted before is executed by then, and nothing that it submits later. A visit to all groups comes
+ * at one place in the order of what goes to every group, and of each producer's commands: what visitors save there
+ * is one state of all books, and nothing stops but each group for as long as its own visitor takes. An engine
+ * given a group's commands with fs_process gives the same reports and has the same state.
  *
  * Nothing here waits for room, and a thread without work sleeps until it gets some. */
 
@@ -466,9 +467,9 @@ typedef struct fs_host fs_host;
  * call fs_host_free. */
 typedef void (*fs_host_callback)(void *context, uint32_t group, const fs_report *reports, size_t n);
 
-/* Called in a group's own thread with its engine, no command half done. May ask, save and restore, and call fs_host_submit,
- * fs_host_visit and fs_host_stop; must not call fs_process, whose reports would be nobody's, or fs_host_free. The group
- * waits for it. */
+/* Called in a group's own thread with its engine, no command half done. May ask, save and restore, and call
+ * fs_host_submit, fs_host_visit and fs_host_stop; must not call fs_process, whose reports would be nobody's, or
+ * fs_host_free. The group waits for it. */
 typedef void (*fs_host_visitor)(void *context, uint32_t group, fs_engine *engine);
 
 #define FS_MAX_GROUPS 256u
@@ -481,17 +482,19 @@ typedef void (*fs_host_visitor)(void *context, uint32_t group, fs_engine *engine
 fs_host *fs_host_new(uint32_t groups, uint32_t max_orders, uint32_t ring, fs_host_callback callback, void *context);
 
 /* Hand in commands[0..n) from any thread, a callback's too. Returns how many were taken, in order: fewer when
- * the next one finds a ring full, or a visit goes to all groups (poll or let others run, then try again with the rest), or
- * after fs_host_stop.
- * In a callback do not try again before it has returned: its own thread is the one that makes room. */
+ * the next one finds a ring full, or a visit goes to all groups (poll or let others run, then try again with the
+ * rest), or after fs_host_stop. In a callback do not try again before it has returned: its own thread is the one
+ * that makes room. */
 size_t fs_host_submit(fs_host *host, const fs_command *commands, size_t n);
 
-/* Have a group visited, or with FS_ALL_GROUPS each of them, or none while a ring is full. From any thread; waits for no
- * visitor and for no room, a visit to all only until producers that are inside fs_host_submit have left. FS_OK, and the visitor is called once by each; FS_BUSY when a ring is full, while another visit goes to all groups
- * or after fs_host_stop, and it is not; FS_NO_GROUP. */
+/* Have a group visited, or with FS_ALL_GROUPS each of them, or none while a ring is full. From any thread; waits
+ * for no visitor and for no room, a visit to all only until producers that are inside fs_host_submit have left.
+ * FS_OK, and the visitor is called once by each; FS_BUSY when a ring is full, while another visit goes to all
+ * groups or after fs_host_stop, and it is not; FS_NO_GROUP. */
 int fs_host_visit(fs_host *host, uint32_t group, fs_host_visitor visitor, void *context);
 
-/* Let a group's thread run on one processor alone (of Linux; 0 is the first). Returns FS_OK, FS_NO_GROUP or FS_NO_CPU. */
+/* Let a group's thread run on one processor alone (of Linux; 0 is the first). Returns FS_OK, FS_NO_GROUP or
+ * FS_NO_CPU. */
 int fs_host_pin(fs_host *host, uint32_t group, uint32_t cpu);
 
 /* Copy up to n reports of a group out of its ring; one thread at a time per group. */

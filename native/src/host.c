@@ -11,7 +11,6 @@
 #define _GNU_SOURCE /* pthread_setaffinity_np */
 #endif
 #include <assert.h>
-#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>

@@ -228,7 +228,7 @@ struct id_table {
     size_t mask;    /* a power of two less one */
     uint32_t shift; /* from the upper half of a hash to its home */
 };
-#define ID_PLACES 8u /* for an order: four in the greatest table, and as many in all smaller ones */
+#define ID_PLACES 8u /* of an order: four in the greatest table, and as many in all smaller ones */
 
 struct fs_engine {
     /* hot */

@@ -122,8 +122,8 @@ static void set_calm(fs_engine *e) {
 
 internal always_inline bool ids_calm(const fs_engine *e) { return e->order_live - e->calm_from < e->calm_span; }
 
-/* It moves by STEP places for each order that may come: a 32nd of them at most comes meanwhile, and a run. So no table is ever
- * as much as half full, and the next size is wanted when this one is complete. */
+/* It moves by STEP places for each order that may come: a 32nd of them at most comes meanwhile, and a run. So no table
+ * is ever as much as half full, and the next size is wanted when this one is complete. */
 static void begin_move(fs_engine *e, size_t size) {
     e->former = e->ids;
     e->former_at = 0;

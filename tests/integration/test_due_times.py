@@ -1,8 +1,4 @@
-"""What is due happens, and not before, on a desk that runs: by a real worker and the clock of a real server.
-
-No other entry comes that could bring it about. How late it may be is test_worker.py's, and to the millisecond, by a
-clock that the test moves, test_ticker.py's.
-"""
+"""What is due happens on time on a desk that runs: by a real worker and the clock of a real server."""
 
 from __future__ import annotations
 
@@ -32,6 +28,8 @@ from tests.conftest import until
 from tests.support.orders import CONFIG, report
 
 TOPOLOGY = Topology()
+SOON_MS = 50
+"""So late an entry may be. A busy machine is later, not every time: what is due is tried again."""
 
 
 @pytest.fixture
@@ -72,31 +70,38 @@ def test_orders_expire_when_they_are_due_and_not_at_the_next_entry(
     client: redis.Redis, redis_url: str, run: Callable[[Stage], Worker]
 ) -> None:
     run(EngineStage(TOPOLOGY, 0, {}))
-    now_ms = server_ms(client)
-    codes = {"side": int(Side.BUY), "ord_type": int(OrdType.LIMIT)}
-    expiries = {1: now_ms + 900, 2: now_ms + 500, 3: now_ms + 650, 4: now_ms + 500}
-    frame = b"".join(
-        frames.new_order(n, 1, 1, 0, **codes, tif=int(Tif.GTD if n % 2 else Tif.DAY), price=9, qty=1, expiry_ms=ms)
-        for n, ms in expiries.items()
-    )
     commands = TOPOLOGY.commands(SIM, 0)
-    client.xadd(commands, {"frame": frame})
+    codes = {"side": int(Side.BUY), "ord_type": int(OrdType.LIMIT)}
     expired: dict[int, int] = {}
 
-    def all_expired() -> bool:
-        for entry_id, fields in client.xrange(TOPOLOGY.orders(0)):  # type: ignore[union-attr]
-            for record in map(Report._make, frames.reports(fields[reports_field(SIM)])):
-                if record.type == ReportType.EXPIRED:
-                    expired.setdefault(record.order_id, id_ms(entry_id.decode()))
-        return len(expired) == len(expiries)
+    def late_ms(after_ms: dict[int, int]) -> list[int]:
+        """Send orders that expire so long from now, wait until they have, and return how late each did."""
+        now_ms = server_ms(client)
+        frame = b"".join(
+            frames.new_order(
+                n, 1, 1, 0, **codes, tif=int(Tif.GTD if n % 2 else Tif.DAY), price=9, qty=1, expiry_ms=now_ms + ms
+            )
+            for n, ms in after_ms.items()
+        )
+        client.xadd(commands, {"frame": frame})
 
-    until(all_expired, "every order to expire")
+        def all_expired() -> bool:
+            for entry_id, fields in client.xrange(TOPOLOGY.orders(0)):  # type: ignore[union-attr]
+                for record in map(Report._make, frames.reports(fields[reports_field(SIM)])):
+                    if record.type == ReportType.EXPIRED:
+                        expired.setdefault(record.order_id, id_ms(entry_id.decode()))
+            return after_ms.keys() <= expired.keys()
+
+        until(all_expired, "every order to expire")
+        return [expired[n] - now_ms - ms for n, ms in after_ms.items()]
+
+    late = late_ms({1: 900, 2: 500, 3: 650, 4: 500})
     assert [*expired] == [2, 4, 3, 1]
-    late_ms = [ms - expiries[n] for n, ms in expired.items()]
-    assert min(late_ms) >= 0
     entries = client.xrange(commands)
     assert all(b"tick" in fields for _, fields in entries[1:])  # type: ignore[index]
     assert len(entries) <= 1 + 2 * 3, "a tick for each time, early ones once more"  # type: ignore[arg-type]
+    until(lambda: min(late) <= SOON_MS or late.extend(late_ms({5 + len(late): 200})), "an order to expire soon enough")
+    assert min(late) >= 0
     replayed_as_committed(redis_url, EngineStage(TOPOLOGY, 0, {}))
 
 
@@ -105,8 +110,10 @@ def test_quotes_are_told_when_they_are_due_and_an_idle_desk_is_left_alone(
 ) -> None:
     run(OrdersStage(TOPOLOGY, 0, CONFIG))
     inbox, events = TOPOLOGY.orders(0), TOPOLOGY.events(0)
-    late_ms = []
-    for bid in (18_490, 18_480, 18_470):
+    late_ms: list[int] = []
+
+    def is_soon() -> bool:
+        bid = 18_490 - 10 * len(late_ms)
         quoted = report(ReportType.QUOTED, price=bid, qty=1, leaves=18_500, aux=1, account=0, side=0, partition=65_535)
         moved_ms = id_ms(client.xadd(inbox, {"frame": quoted}).decode())  # type: ignore[union-attr]
         found: list[dict[str, int]] = []
@@ -120,6 +127,9 @@ def test_quotes_are_told_when_they_are_due_and_an_idle_desk_is_left_alone(
 
         until(told, "the quote to be told")
         late_ms.append(found[0]["time"] - found[0]["due_time"])
+        return len(late_ms) >= 3 and min(late_ms) <= SOON_MS
+
+    until(is_soon, "three quotes, and one of them told soon enough")
     assert min(late_ms) >= 0
-    assert client.xlen(inbox) <= 1 + 3 * 3, "the configuration, three quotes, a tick each, early ones once more"
+    assert client.xlen(inbox) <= 1 + 3 * len(late_ms), "the configuration, quotes, a tick each, early ones once more"
     replayed_as_committed(redis_url, OrdersStage(TOPOLOGY, 0, CONFIG))

@@ -28,7 +28,7 @@ from tests.support.gateway_people import GOOD, NAMES, Browser, PeopleDesk
 from tests.support.users import server_of_users
 
 OUT_S = 2.0
-SLACK_S = 8.0
+SLACK_S = 1.0
 """For a machine that has other things to do."""
 
 

@@ -92,7 +92,7 @@ async def close(request: Request, symbol: str, qty: str | None = None, percentag
 
 @router.delete("/positions", summary="Close all positions")
 async def close_all(request: Request, cancel_orders: str = "false") -> Response:
-    """Close everything; with `cancel_orders` what works is canceled first, and has ended. 207 with what became of each."""
+    """Close everything; with `cancel_orders` once what works is canceled. 207 with what became of each."""
     caller, room = caller_of(request), room_of(request)
     caller.need(WRITE)
     account = room.account(caller)
